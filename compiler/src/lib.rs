@@ -1,0 +1,17 @@
+//! The policy language of rustsocks: text in, an immutable [`Policy`] and diagnostics out.
+//!
+//! The road for text is `source → syntax → resolve → model → lint → compile → tree`. This crate
+//! opens no file and no socket, asks no clock and prints nothing: what it needs from outside comes
+//! in through [`source::Loader`], [`model::HostFacts`] and each request.
+
+pub mod decision;
+pub mod diagnostic;
+pub mod list;
+pub mod model;
+pub mod oracle;
+pub mod request;
+pub mod source;
+pub mod tree;
+
+pub use decision::{Answer, Decision, Permit};
+pub use tree::{Digest, Policy};

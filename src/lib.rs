@@ -1,0 +1,8 @@
+//! rustsocks: a SOCKS proxy server ruled by a declarative policy language.
+//!
+//! Two roads meet in one call. Bytes: `server` → `connection` → `socks`, `auth`, `policy`,
+//! `resolve`, `dial`, `relay` → [`session`] → `store`, `metrics`, `api`. Text: the crate
+//! `rustsocks_compiler`. They meet in [`rustsocks_compiler::Policy::decide`].
+
+pub mod auth;
+pub mod session;
