@@ -5,4 +5,7 @@
 //! `rustsocks_compiler`. They meet in [`rustsocks_compiler::Policy::decide`].
 
 pub mod auth;
+pub mod cli;
+pub mod policy;
 pub mod session;
+pub mod settings;

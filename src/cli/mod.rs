@@ -1,0 +1,87 @@
+//! The command line: one file per subcommand, and the only place that prints.
+
+mod exit;
+mod options;
+mod print;
+
+mod completions;
+mod man;
+mod serve;
+mod settings;
+
+pub use exit::{Exit, Failure};
+pub use options::SettingsOptions;
+pub use print::{complain, is_colored, print};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A SOCKS proxy server ruled by a declarative policy language.
+///
+/// Without a command it serves, with the embedded policy and no configuration.
+#[derive(Debug, Parser)]
+#[command(name = "rustsocks", version, max_term_width = 100)]
+pub struct Cli {
+    /// Whether output is coloured.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Color {
+    /// Always.
+    Always,
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// The subcommands, in the order of the help text.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts the proxy; this is also what happens without a command.
+    Serve(serve::Args),
+    /// Prints the effective settings with where each came from.
+    Settings(settings::Args),
+    /// Prints a script that completes commands and flags in a shell.
+    Completions(completions::Args),
+    /// Prints the manual page, or writes one for each command into a folder.
+    Man(man::Args),
+}
+
+/// Runs the program on the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // The help goes to a closed pipe at worst.
+            let _closed = error.print();
+            return exit.into();
+        }
+    };
+    print::choose(cli.color);
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            complain(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
+        Command::Serve(args) => serve::run(args),
+        Command::Settings(args) => settings::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
+        Command::Man(args) => man::run(&args, Cli::command()),
+    }
+}
