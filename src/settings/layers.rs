@@ -265,9 +265,9 @@ fn read_file(effective: &mut Effective, path: &Path) -> Result<(), SettingsError
     Ok(())
 }
 
-fn entries_of(value: &ron::Value) -> Vec<(String, &ron::Value)> {
+fn entries_of<'v>(value: &'v ron::Value) -> Vec<(String, &'v ron::Value)> {
     let ron::Value::Map(map) = value else { return Vec::new() };
-    let named = |(key, value)| match key {
+    let named = |(key, value): (&'v ron::Value, &'v ron::Value)| match key {
         ron::Value::String(name) => Some((name.clone(), value)),
         _ => None,
     };
