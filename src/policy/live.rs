@@ -1,6 +1,4 @@
-//! The live policy: what is in force now, swapped as a whole, and how the last reload went.
-//!
-//! A policy that does not compile never comes here: the last good one stays.
+//! The policy in force, swapped as a whole, and how the last reload went.
 
 use crate::session::UnixMicros;
 use arc_swap::ArcSwap;
