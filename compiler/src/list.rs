@@ -1,6 +1,6 @@
 //! List files: one address, prefix, range or name a line, read by a line scanner, never by pest.
 
-use crate::model::{AddressRange, Name};
+use crate::model::{AddressRange, Name, NamePattern};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -111,6 +111,20 @@ impl List {
     /// Whether any entry is an address.
     pub fn has_addresses(&self) -> bool {
         !self.addresses.is_empty()
+    }
+
+    /// The entries that are addresses, in no particular order.
+    pub fn ranges(&self) -> impl Iterator<Item = AddressRange> {
+        self.addresses.iter().map(|&(range, _)| range)
+    }
+
+    /// The entries that are names, in no particular order.
+    pub fn names(&self) -> impl Iterator<Item = NamePattern> {
+        let trees = self.trees.iter().map(|(base, &(itself, _))| match itself {
+            true => NamePattern::Tree(base.clone()),
+            false => NamePattern::Below(base.clone()),
+        });
+        trees.chain(self.exact.keys().cloned().map(NamePattern::Exact))
     }
 
     /// The line of the entry that a name is in.

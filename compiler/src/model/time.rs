@@ -43,6 +43,13 @@ impl Zone {
         u16::try_from(minute).unwrap_or(0)
     }
 
+    /// The instants behind `from` and before `to` at which the zone's clocks are changed.
+    pub fn changes(&self, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+        let Ok(start) = jiff::Timestamp::from_second(from.0) else { return Vec::new() };
+        let instants = self.zone.following(start).map(|change| Timestamp(change.timestamp().as_second()));
+        instants.take_while(|&change| change < to).collect()
+    }
+
     /// The instant at which a local date begins; `None` past what the calendar holds.
     pub fn start_of(&self, year: i16, month: i8, day: i8) -> Option<Timestamp> {
         let date = jiff::civil::Date::new(year, month, day).ok()?;
