@@ -1,8 +1,39 @@
 //! Method → identity. What a client says it is, held against the users file, PAM or a certificate.
+//!
+//! The road calls [`Authenticator`] and knows nothing else of this. Nothing here decides what a
+//! user may do.
 
-use rustsocks_compiler::request::MethodSpec;
+mod edit;
+mod groups;
+mod hash;
+mod name;
+mod observe;
+mod penalty;
+mod recent;
+mod users;
+mod watch;
+
+pub use edit::{EditError, UsersEdit};
+pub use groups::{GroupNames, Groups, GroupsUnavailable};
+pub use hash::{HashError, PasswordHash, Scheme};
+pub use name::{NameError, UserName};
+pub use observe::{Attempt, AuthHealth, AuthObserver, AuthResult, HelperHealth};
+pub use penalty::{Penalties, PenaltyRules, Shut};
+pub use users::{Users, UsersError};
+
+use crate::settings::sections::Auth;
+use recent::Recent;
+use rustsocks_compiler::Policy;
+use rustsocks_compiler::request::{Method, MethodSpec};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use watch::LiveUsers;
+use zeroize::Zeroizing;
 
 /// Who a client has shown to be.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,24 +60,106 @@ pub enum AuthError {
     Unavailable,
 }
 
+/// Why authentication cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The users file is not accepted.
+    #[error("the users file `{}` {error}", path.display())]
+    Users {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: UsersError,
+    },
+}
+
 /// Asks the authorities. Cheap to clone; every call has a deadline.
 #[derive(Clone, Debug, Default)]
-pub struct Authenticator {}
+pub struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    users: Option<LiveUsers>,
+    penalties: Option<Penalties>,
+    groups: Groups,
+    recent: Option<Recent>,
+    /// Bounds the threads that hash passwords.
+    hashing: Arc<Semaphore>,
+    failure_delay: Duration,
+    observer: Option<Arc<dyn AuthObserver>>,
+}
+
+impl Default for Inner {
+    /// No authority at all.
+    fn default() -> Self {
+        Self {
+            users: None,
+            penalties: None,
+            groups: Groups::default(),
+            recent: None,
+            hashing: Arc::new(Semaphore::new(hashing_threads())),
+            failure_delay: Duration::ZERO,
+            observer: None,
+        }
+    }
+}
 
 impl Authenticator {
+    /// Reads the users file and prepares what the settings ask for.
+    ///
+    /// # Errors
+    /// Where the users file is not accepted.
+    pub fn new(settings: &Auth, observer: Option<Arc<dyn AuthObserver>>) -> Result<Self, SetupError> {
+        let users = settings.users.as_deref().map(|path| {
+            LiveUsers::open(path).map_err(|error| SetupError::Users { path: path.into(), error })
+        });
+        let rules = PenaltyRules {
+            address_failures: settings.failures,
+            address_penalty: settings.penalty.get(),
+            user_failures: settings.user_failures,
+            user_penalty: settings.user_penalty.get(),
+            exempt: settings.exempt.clone(),
+        };
+        let inner = Inner {
+            users: users.transpose()?,
+            penalties: Some(Penalties::new(rules)),
+            recent: Recent::new(settings.remember.limit().unwrap_or_default()),
+            failure_delay: settings.failure_delay.limit().unwrap_or_default(),
+            observer,
+            ..Inner::default()
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes over which system groups a policy speaks of. To be called with the first policy and
+    /// with each that is put in force after it.
+    pub fn follow(&self, policy: &Policy) {
+        self.inner.groups.want(groups::wanted(policy.model()));
+    }
+
     /// User name and password (RFC 1929), by `password` or `pam.username`.
     ///
     /// # Errors
     /// Says why it is refused. A failure is final: the connection must be closed.
-    #[expect(clippy::unused_async, reason = "PAM and hashing happen elsewhere")]
     pub async fn password(
         &self,
-        _spec: &MethodSpec,
-        _client: IpAddr,
-        _user: &[u8],
-        _password: &[u8],
+        spec: &MethodSpec,
+        client: IpAddr,
+        user: &[u8],
+        password: &[u8],
     ) -> Result<Identity, AuthError> {
-        Err(AuthError::Unavailable)
+        let start = Instant::now();
+        let name = UserName::from_bytes(user).ok();
+        let result = match &name {
+            Some(name) => self.named(spec, client, name, password).await,
+            None if self.is_penalised(client) => Err(AuthError::Penalised),
+            None => Err(AuthError::Refused),
+        };
+        let shown = String::from_utf8_lossy(user);
+        self.settle(&Attempt { method: spec.method, client, user: &shown, start }, name.as_ref(), result)
+            .await
     }
 
     /// The client's address alone (`pam.address`), before the handshake.
@@ -59,7 +172,148 @@ impl Authenticator {
     }
 
     /// Whether an address is under penalty for failed logins and should be refused at accept.
-    pub fn is_penalised(&self, _client: IpAddr) -> bool {
-        false
+    pub fn is_penalised(&self, client: IpAddr) -> bool {
+        self.inner.penalties.as_ref().is_some_and(|penalties| penalties.shuts_address(client))
+    }
+
+    /// How the authorities are.
+    pub fn health(&self) -> AuthHealth {
+        AuthHealth {
+            helper: HelperHealth::Unused,
+            users: self.inner.users.as_ref().map(|users| match users.failure() {
+                None => Ok(users.load().len()),
+                Some(failure) => Err(failure),
+            }),
+            shut: self.inner.penalties.as_ref().map_or((0, 0), Penalties::shut),
+        }
+    }
+
+    /// Keeps the authorities in order until it is told to stop: reads a changed users file again.
+    pub async fn care(&self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(USERS_LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => self.refresh().await,
+            }
+        }
+    }
+
+    /// Reads the users file again if it has changed.
+    pub async fn refresh(&self) {
+        if self.inner.users.is_none() {
+            return;
+        }
+        let inner = Arc::clone(&self.inner);
+        let work = tokio::task::spawn_blocking(move || {
+            let changed = inner.users.as_ref().is_some_and(LiveUsers::refresh);
+            if changed && let Some(recent) = &inner.recent {
+                recent.forget();
+            }
+        });
+        // A panic inside has been reported already; the users of before stay.
+        let _reported = work.await;
+    }
+
+    async fn named(
+        &self,
+        spec: &MethodSpec,
+        client: IpAddr,
+        name: &UserName,
+        password: &[u8],
+    ) -> Result<Identity, AuthError> {
+        if self.is_penalised(client) || self.is_user_penalised(name, client) {
+            return Err(AuthError::Penalised);
+        }
+        let inner = &self.inner;
+        let recent = inner.recent.as_ref();
+        let token = recent.map(|recent| (recent, recent.token(spec, client, name.as_str(), password)));
+        let known = token.as_ref().is_some_and(|(recent, token)| recent.knows(token));
+        if !known {
+            match spec.method {
+                Method::Password => self.by_users_file(name, password).await?,
+                Method::PamUsername => return Err(AuthError::Unavailable),
+                Method::Certificate | Method::Gssapi | Method::None | Method::PamAddress => {
+                    return Err(AuthError::Refused);
+                }
+            }
+            if let Some((recent, token)) = token {
+                recent.accept(&token);
+            }
+        }
+        self.identity(name.shared(), None).await
+    }
+
+    fn is_user_penalised(&self, name: &UserName, client: IpAddr) -> bool {
+        let penalties = self.inner.penalties.as_ref();
+        penalties.is_some_and(|penalties| penalties.shuts_user(name.as_str(), client))
+    }
+
+    async fn by_users_file(&self, name: &UserName, password: &[u8]) -> Result<(), AuthError> {
+        let users = self.inner.users.as_ref().ok_or(AuthError::Unavailable)?.load();
+        let permit = tokio::time::timeout(HASHING_WAIT, Arc::clone(&self.inner.hashing).acquire_owned());
+        let permit = permit.await.ok().and_then(Result::ok).ok_or(AuthError::Unavailable)?;
+        let (name, password) = (name.clone(), Zeroizing::new(password.to_vec()));
+        let work = tokio::task::spawn_blocking(move || {
+            let fits = users.check(&name, &password);
+            drop(permit);
+            fits
+        });
+        match work.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AuthError::Refused),
+            Err(_) => Err(AuthError::Unavailable),
+        }
+    }
+
+    async fn identity(&self, user: Arc<str>, service: Option<Arc<str>>) -> Result<Identity, AuthError> {
+        let groups = self.inner.groups.of(&user).await.map_err(|error| {
+            tracing::error!("login of {user:?} not possible: {error}");
+            AuthError::Unavailable
+        })?;
+        Ok(Identity { user: Some(user), groups: groups.to_vec(), service })
+    }
+
+    /// Counts, logs and punishes; a failure is answered no sooner than `failure_delay` after it
+    /// began, so that its reason does not show in how long it took.
+    async fn settle(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        result: Result<Identity, AuthError>,
+    ) -> Result<Identity, AuthError> {
+        let inner = &self.inner;
+        if let Some(observer) = &inner.observer {
+            observer.attempted(attempt.method, AuthResult::of(&result), attempt.start.elapsed());
+        }
+        match (&result, &inner.penalties) {
+            (Ok(_), Some(penalties)) => {
+                if let Some(name) = name {
+                    penalties.succeeded(attempt.client, name.as_str());
+                }
+            }
+            (Err(AuthError::Refused), penalties) => {
+                observe::log_failure(attempt);
+                let shut =
+                    penalties.as_ref().map(|all| all.failed(attempt.client, name.map(UserName::as_str)));
+                observe::log_penalty(attempt, shut.unwrap_or_default());
+            }
+            (Ok(_), None) | (Err(AuthError::Penalised | AuthError::Unavailable), _) => {}
+        }
+        if result.is_err() {
+            tokio::time::sleep_until(attempt.start + inner.failure_delay).await;
+        }
+        result
     }
 }
+
+fn hashing_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// How often the users file is looked at. A look is one system call, and cannot miss a rename or
+/// a link that was swapped, as a watch on an inode can.
+const USERS_LOOK: Duration = Duration::from_secs(1);
+/// How long a login waits for its turn to be hashed.
+const HASHING_WAIT: Duration = Duration::from_secs(10);

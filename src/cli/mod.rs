@@ -8,6 +8,7 @@ mod completions;
 mod man;
 mod serve;
 mod settings;
+mod user;
 
 pub use exit::{Exit, Failure};
 pub use options::SettingsOptions;
@@ -48,6 +49,8 @@ pub enum Color {
 pub enum Command {
     /// Starts the proxy; this is also what happens without a command.
     Serve(serve::Args),
+    /// Changes and reads the users file of the method `password`.
+    User(user::Args),
     /// Prints the effective settings with where each came from.
     Settings(settings::Args),
     /// Prints a script that completes commands and flags in a shell.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
         Command::Serve(args) => serve::run(args),
+        Command::User(args) => user::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -207,14 +207,29 @@ section! {
         users: Option<PathBuf> = None, "file";
         /// The PAM service that is asked where the policy names none.
         pam_service: String = "rustsocks".into(), "name";
+        /// The folder of PAM service files instead of the system's.
+        pam_directory: Option<PathBuf> = None, "folder";
         /// How long PAM may take.
         pam_timeout: Span = Span::secs(20), "time";
-        /// Questions to PAM at a time.
-        pam_workers: usize = 4, "processes";
-        /// Failed logins from one address before it is refused for a while.
+        /// Questions to PAM at a time; one service has at most three quarters of them.
+        pam_workers: usize = 8, "processes";
+        /// The user that `pam.address` asks PAM about.
+        pam_address_user: String = "rhostusr".into(), "name";
+        /// How long accepted credentials are accepted again without asking.
+        remember: Span = Span::OFF, "time or `off`";
+        /// How soon a failed login is answered at the earliest.
+        failure_delay: Span = Span::millis(500), "time or `off`";
+        /// Failed logins from one address before it is refused for a while; 0 refuses nobody.
         failures: u32 = 10, "logins";
         /// How long it is refused.
         penalty: Span = Span::minutes(5), "time";
+        /// Failed logins of one user before that name is refused for a while, except where the
+        /// user has logged in from within a day; 0 refuses nobody.
+        user_failures: u32 = 30, "logins";
+        /// How long it is refused.
+        user_penalty: Span = Span::minutes(1), "time";
+        /// Networks that are never refused for failed logins.
+        exempt: Vec<Net> = Vec::new(), "list of networks";
     }
 }
 
@@ -222,9 +237,11 @@ section! {
     /// What the process may do once it serves.
     Privileges {
         /// The user that root becomes; without it root stays root unless there is a user `rustsocks`.
-        user: Option<String> = None, "name";
+        user_unprivileged: Option<String> = None, "name";
         /// The group; without it the user's own.
         group: Option<String> = None, "name";
+        /// The user that the helper which asks PAM becomes; without it, it stays who it is.
+        user_privileged: Option<String> = None, "name";
         /// Confines the server to the files and calls that it needs.
         sandbox: Sandbox = Sandbox::Auto, "`auto`, `require` or `off`";
     }
