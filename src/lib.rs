@@ -9,3 +9,4 @@ pub mod cli;
 pub mod policy;
 pub mod session;
 pub mod settings;
+pub mod store;

@@ -3,10 +3,30 @@
 //! A [`SessionRecord`] is all that the store, the metrics, the log and the API ever see.
 
 mod live;
+mod reason;
 mod record;
+mod view;
+
+use std::sync::Arc;
 
 pub use live::{Counters, LiveSession, Sessions};
-
+pub use reason::{CloseReason, Party};
 pub use record::{
-    CloseReason, Endpoint, RuleLabel, SessionId, SessionRecord, Status, UnixMicros, VerdictTaken,
+    Endpoint, RuleLabel, SessionId, SessionRecord, Status, UnixMicros, VerdictTaken, protocol_named,
 };
+pub use view::{CSV_HEADER, SessionView};
+
+/// Hears of sessions: the store, the metrics, the log, the event stream.
+///
+/// The road calls these between two of its steps: an implementation hands the record on or counts
+/// it, and never waits.
+pub trait Sink: Send + Sync {
+    /// A session was established.
+    fn began(&self, record: &Arc<SessionRecord>);
+
+    /// An attempt has ended; `was_live` if it was established before.
+    fn ended(&self, record: &Arc<SessionRecord>, was_live: bool);
+}
+
+#[cfg(test)]
+pub(crate) use record::{digest_of, sample};

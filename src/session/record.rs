@@ -1,5 +1,6 @@
 //! The record of one attempt: passed, blocked or failed.
 
+use super::CloseReason;
 use rustsocks_compiler::request::{Command, Method, ProxyProtocol};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -47,6 +48,34 @@ impl UnixMicros {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
     }
+
+    /// The time from an earlier instant; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The instant that lies this much earlier.
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for UnixMicros {
+    /// RFC 3339 in UTC with microseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => write!(f, "{time:.6}"),
+            Err(_) => write!(f, "@{}us", self.0),
+        }
+    }
+}
+
+impl std::str::FromStr for UnixMicros {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(|time| Self(time.as_microsecond()))
+    }
 }
 
 /// How far a session has come.
@@ -78,83 +107,24 @@ impl Status {
             Self::Interrupted => "interrupted",
         }
     }
+
+    /// The status of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
 }
 
-/// Why a session ended. Each names whose doing it was.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum CloseReason {
-    /// The server stopped and the drain deadline passed.
-    Shutdown,
-    /// The handshake took longer than its deadline.
-    HandshakeTimeout,
-    /// The client spoke no protocol of ours, or broke it.
-    ProtocolError,
-    /// The client hung up before the request was whole.
-    ClientGone,
-    /// No method that the client offers could lead to a pass.
-    NoAcceptableMethod,
-    /// The credentials were wrong.
-    AuthenticationFailed,
-    /// The authentication service could not be asked.
-    AuthenticationUnavailable,
-    /// Too many failed logins from there: refused without a look.
-    Penalised,
-    /// The client stage blocked it.
-    BlockedClient,
-    /// The socks stage blocked it.
-    BlockedRequest,
-    /// The policy changed and blocks it now.
-    BlockedByReload,
-    /// It asked for one of our own listeners.
-    Loop,
-    /// A cap on connections was reached.
-    LimitReached,
-    /// The command is unknown or switched off.
-    CommandNotSupported,
-    /// The address type is unknown.
-    AddressTypeNotSupported,
-    /// The requested name is not a valid one.
-    InvalidName,
-    /// The name does not exist or has no address.
-    NameNotFound,
-    /// The resolver did not answer.
-    ResolverFailed,
-    /// The target refused (RST).
-    ConnectionRefused,
-    /// No route to the network.
-    NetworkUnreachable,
-    /// No route to the host.
-    HostUnreachable,
-    /// The connect deadline passed.
-    ConnectTimeout,
-    /// A hop limit ran out.
-    TtlExpired,
-    /// We ran out of descriptors, ports or memory.
-    ResourceExhausted,
-    /// Any other fault of ours.
-    InternalError,
-    /// No peer came to a BIND before its deadline.
-    BindTimeout,
-    /// Somebody else than the requested peer came to a BIND.
-    BindWrongPeer,
-    /// The client closed; both directions are done.
-    ClientClosed,
-    /// The target closed; both directions are done.
-    TargetClosed,
-    /// The client reset.
-    ClientReset,
-    /// The target reset.
-    TargetReset,
-    /// Nothing moved for the idle deadline.
-    IdleTimeout,
-    /// One half was closed and the other did not end before its deadline.
-    HalfOpenTimeout,
-    /// The session reached its longest allowed life.
-    LifetimeReached,
-    /// An administrator ended it.
-    Killed,
-    /// The server died with it under way.
-    ServerDied,
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The protocol of a name.
+pub fn protocol_named(name: &str) -> Option<ProxyProtocol> {
+    [ProxyProtocol::Http, ProxyProtocol::Socks4, ProxyProtocol::Socks5]
+        .into_iter()
+        .find(|protocol| protocol.to_string() == name)
 }
 
 /// A host as requested with its port: `example.com:443`, `[::1]:80`.
@@ -164,6 +134,16 @@ pub struct Endpoint {
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// What a rule is called: its name, or `file:line`, or `default`.
@@ -231,4 +211,60 @@ pub struct SessionRecord {
     pub verdict: Option<VerdictTaken>,
     /// The policy: BLAKE3 of its texts.
     pub policy: rustsocks_compiler::Digest,
+}
+
+/// A record that differs in every field that `seed` can tell apart; times follow the seed.
+#[cfg(test)]
+pub(crate) fn sample(seed: u64) -> SessionRecord {
+    let start = UnixMicros(1_764_288_000_000_000 + i64::try_from(seed).expect("small") * 1_000_000);
+    let duration = Duration::from_millis(5 + seed % 900);
+    let ends = [
+        (Status::Closed, CloseReason::ClientClosed),
+        (Status::Closed, CloseReason::TargetClosed),
+        (Status::Blocked, CloseReason::BlockedRequest),
+        (Status::Failed, CloseReason::ConnectionRefused),
+    ];
+    let (status, reason) = ends[usize::try_from(seed % 4).expect("small")];
+    let millis = u64::try_from(start.0 / 1_000).expect("positive");
+    let mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    let mut tail = [0; 10];
+    tail[2..].copy_from_slice(&mixed);
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid();
+    SessionRecord {
+        id: SessionId(id),
+        status,
+        close_reason: Some(reason),
+        start,
+        end: Some(UnixMicros(start.0 + i64::try_from(duration.as_micros()).expect("small"))),
+        duration,
+        client: SocketAddr::from(([127, 0, 0, u8::try_from(seed % 200).expect("small")], 40_000)),
+        listener: "main".into(),
+        protocol: Some(ProxyProtocol::Socks5),
+        command: Some(Command::Connect),
+        user: (!seed.is_multiple_of(3)).then(|| format!("user{}", seed % 17).into()),
+        groups: if seed.is_multiple_of(5) { vec!["staff".into()] } else { Vec::new() },
+        method: Some(Method::Password),
+        certificate: Vec::new(),
+        requested: Some(Endpoint { host: format!("host{}.example.com", seed % 23).into(), port: 443 }),
+        target: (status == Status::Closed)
+            .then(|| SocketAddr::from(([192, 0, 2, u8::try_from(seed % 23).expect("small")], 443))),
+        egress: None,
+        upstream: None,
+        bytes_sent: seed * 10,
+        bytes_received: seed * 100,
+        packets_sent: 0,
+        packets_received: 0,
+        verdict: Some(VerdictTaken {
+            passed: status != Status::Blocked,
+            rule: if status == Status::Blocked { "inside".into() } else { "web".into() },
+            rule_place: "office.policy:3".into(),
+        }),
+        policy: digest_of(7),
+    }
+}
+
+/// Some digest.
+#[cfg(test)]
+pub(crate) fn digest_of(byte: u8) -> rustsocks_compiler::Digest {
+    rustsocks_compiler::Digest::from_bytes([byte; 32])
 }

@@ -1,0 +1,166 @@
+//! Finds records in a segment, newest first, within one read transaction.
+
+use super::block::{self, Block};
+use super::error::StoreError;
+use super::query::{Cursor, Query};
+use super::row::Row;
+use super::run::{self, Key, Shard};
+use super::segment::{BLOCKS, POSTINGS, RUNS, Segment};
+use crate::session::SessionRecord;
+use redb::ReadTransaction;
+
+/// A search over segments: what it found and how much it may still look at.
+pub(super) struct Search<'q> {
+    query: &'q Query,
+    keys: Vec<Key>,
+    period: u32,
+    /// The records found.
+    pub found: Vec<(Cursor, SessionRecord)>,
+    /// Rows, runs and blocks that may still be looked at.
+    budget: usize,
+    /// The last place that was looked at.
+    pub reached: Option<Cursor>,
+}
+
+impl<'q> Search<'q> {
+    /// A search that has found nothing yet.
+    pub fn new(query: &'q Query, budget: usize) -> Self {
+        Self { query, keys: query.keys(), period: 0, found: Vec::new(), budget, reached: query.cursor }
+    }
+
+    /// Whether it has found one more than was asked for.
+    pub fn is_full(&self) -> bool {
+        self.found.len() > self.query.limit
+    }
+
+    /// Whether it has looked at all that it may.
+    pub fn is_spent(&self) -> bool {
+        self.budget == 0
+    }
+
+    /// Goes on in a segment of that period, which is older than those before.
+    pub fn run(&mut self, period: u32, segment: &Segment) -> Result<(), StoreError> {
+        self.period = period;
+        let before = match self.query.cursor {
+            Some(cursor) if cursor.period == period => cursor.seq,
+            _ => u64::MAX,
+        };
+        segment.reading(|txn| {
+            let mut reader = Reader::new(segment, txn)?;
+            if self.keys.is_empty() {
+                self.scan(&mut reader, txn, before)
+            } else {
+                self.look_up(&mut reader, txn, before)
+            }
+        })
+    }
+
+    fn look_up(&mut self, reader: &mut Reader<'_>, txn: &ReadTransaction, before: u64) -> Found {
+        for entry in txn.open_table(RUNS)?.range(..before)?.rev() {
+            let (first, header) = entry?;
+            let first = first.value();
+            let Some(header) = run::Header::decode(header.value()) else { continue };
+            if !self.query.fits_time(header.earliest, header.latest) {
+                continue;
+            }
+            for seq in reader.postings(first, &header, &self.keys)?.into_iter().rev() {
+                if seq < before && !self.look_at(reader, seq)? {
+                    return Ok(());
+                }
+            }
+            if !self.pay(first) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, reader: &mut Reader<'_>, txn: &ReadTransaction, before: u64) -> Found {
+        for entry in txn.open_table(BLOCKS)?.range(..before)?.rev() {
+            let (first, bytes) = entry?;
+            let first = first.value();
+            let Ok(header) = block::Header::of(bytes.value()) else { continue };
+            if self.query.fits_time(header.earliest, header.latest) {
+                let end = before.min(first + u64::from(header.count));
+                for seq in (first..end).rev() {
+                    if !self.look_at(reader, seq)? {
+                        return Ok(());
+                    }
+                }
+            }
+            if !self.pay(first) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one record; says whether to go on.
+    fn look_at(&mut self, reader: &mut Reader<'_>, seq: u64) -> Result<bool, redb::Error> {
+        let query = self.query;
+        let row = reader.row(seq, |row| query.fits(&row).then(|| row.into_record()))?;
+        if let Some(Some(record)) = row {
+            self.found.push((Cursor { period: self.period, seq }, record));
+        }
+        Ok(self.pay(seq) && !self.is_full())
+    }
+
+    fn pay(&mut self, seq: u64) -> bool {
+        self.budget = self.budget.saturating_sub(1);
+        self.reached = Some(Cursor { period: self.period, seq });
+        self.budget > 0
+    }
+}
+
+type Found = Result<(), redb::Error>;
+
+/// Looks records up within one transaction, with the last block at hand.
+pub(super) struct Reader<'t> {
+    segment: &'t Segment,
+    blocks: redb::ReadOnlyTable<u64, &'static [u8]>,
+    values: redb::ReadOnlyTable<(u64, u16), &'static [u8]>,
+    last: Option<(u64, Option<Block>, usize)>,
+}
+
+impl<'t> Reader<'t> {
+    /// Reads within a transaction.
+    pub fn new(segment: &'t Segment, txn: &ReadTransaction) -> Result<Self, redb::Error> {
+        Ok(Self { segment, blocks: txn.open_table(BLOCKS)?, values: txn.open_table(POSTINGS)?, last: None })
+    }
+
+    /// Numbers of the records of a run that are found under all keys, oldest first.
+    pub fn postings(&self, first: u64, header: &run::Header, keys: &[Key]) -> Result<Vec<u64>, redb::Error> {
+        let mut lists = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(value) = self.values.get((first, header.shard(*key)))? else { return Ok(Vec::new()) };
+            lists.push((*key, value));
+        }
+        let mut lists: Vec<&[[u8; 4]]> = lists
+            .iter()
+            .map(|(key, value)| Shard::of(value.value()).map_or(&[][..], |shard| shard.offsets(*key)))
+            .collect();
+        lists.sort_by_key(|list| list.len());
+        let Some((shortest, others)) = lists.split_first() else { return Ok(Vec::new()) };
+        let number = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
+        let is_in = |list: &&[[u8; 4]], wanted: u32| list.binary_search_by_key(&wanted, number).is_ok();
+        let offsets = shortest.iter().map(number);
+        let common = offsets.filter(|offset| others.iter().all(|list| is_in(list, *offset)));
+        Ok(common.map(|offset| first + u64::from(offset)).collect())
+    }
+
+    /// Reads one row; `None` if its block cannot be read.
+    pub fn row<T>(&mut self, seq: u64, read: impl FnOnce(Row<'_>) -> T) -> Result<Option<T>, redb::Error> {
+        let at_hand =
+            matches!(&self.last, Some((first, _, len)) if (*first..first + *len as u64).contains(&seq));
+        if !at_hand {
+            let mut before = self.blocks.range(..=seq)?;
+            let Some(entry) = before.next_back() else { return Ok(None) };
+            let (first, bytes) = entry?;
+            let count = block::Header::of(bytes.value()).map_or(0, |header| usize::from(header.count));
+            self.last = Some((first.value(), self.segment.decode(bytes.value()), count));
+        }
+        let Some((first, Some(block), _)) = &self.last else { return Ok(None) };
+        let index = usize::try_from(seq - first).unwrap_or(usize::MAX);
+        Ok(block.row(index).ok().map(read))
+    }
+}

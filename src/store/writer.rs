@@ -1,0 +1,327 @@
+//! The one writer: a bounded queue in front, a thread of its own behind.
+//!
+//! What the road does costs a lock for some nanoseconds. When the queue is full, because the disk
+//! is slow, full or gone, records are dropped and counted; nobody waits.
+
+use super::{Batch, Revision, Store, StoreError};
+use crate::session::{SessionId, SessionRecord, Sink, UnixMicros};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How records wait to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions {
+    /// At most so many wait.
+    pub queue: usize,
+    /// So many are enough to write at once.
+    pub batch: usize,
+    /// So long a record waits for others.
+    pub flush: Duration,
+    /// How long records are kept; `None` for ever.
+    pub retention: Option<Duration>,
+}
+
+impl Default for QueueOptions {
+    /// 16,384 records, 1,000 at once or 250 ms, kept for 90 days.
+    fn default() -> Self {
+        Self {
+            queue: 16_384,
+            batch: 1_000,
+            flush: Duration::from_millis(250),
+            retention: Some(Duration::from_secs(90 * 86_400)),
+        }
+    }
+}
+
+/// What the writer has done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriterFigures {
+    /// Records that are safe.
+    pub written: u64,
+    /// Records that did not fit the queue.
+    pub dropped: u64,
+    /// Batches that failed; each is tried again.
+    pub failures: u64,
+    /// Records that wait.
+    pub waiting: u64,
+    /// Batches that were written.
+    pub batches: u64,
+    /// Time spent writing them, in microseconds.
+    pub busy_micros: u64,
+    /// Why the last batch failed; `None` if it did not.
+    pub failure: Option<String>,
+}
+
+/// Takes records from the road and has them written. Clones share the queue.
+#[derive(Clone)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+struct Shared {
+    options: QueueOptions,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    figures: Figures,
+    is_stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    ended: Vec<Arc<SessionRecord>>,
+    began: Vec<Arc<SessionRecord>>,
+    revisions: Vec<Arc<Revision>>,
+    /// Callers of [`Writer::flush`] wait until this many flushes are done.
+    flushes_wanted: u64,
+    flushes_done: u64,
+}
+
+#[derive(Default)]
+struct Figures {
+    written: AtomicU64,
+    dropped: AtomicU64,
+    failures: AtomicU64,
+    batches: AtomicU64,
+    busy_micros: AtomicU64,
+    waiting: AtomicU64,
+    failure: Mutex<Option<String>>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("figures", &self.figures()).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(store: Arc<dyn Store>, options: QueueOptions) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            options,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            figures: Figures::default(),
+            is_stopping: AtomicBool::new(false),
+        });
+        let mine = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || Work { shared: mine, store, expired: None }.run())?;
+        Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// A policy that records may name from now on.
+    pub fn policy(&self, revision: Revision) {
+        self.shared.queue().revisions.push(Arc::new(revision));
+    }
+
+    /// What it has done.
+    pub fn figures(&self) -> WriterFigures {
+        let figures = &self.shared.figures;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        WriterFigures {
+            written: read(&figures.written),
+            dropped: read(&figures.dropped),
+            failures: read(&figures.failures),
+            batches: read(&figures.batches),
+            busy_micros: read(&figures.busy_micros),
+            waiting: read(&figures.waiting) + self.shared.queue().ended.len() as u64,
+            failure: figures.failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Waits until all that was handed over before is written, or the time is up; says which.
+    pub fn flush(&self, longest: Duration) -> bool {
+        let mut queue = self.shared.queue();
+        queue.flushes_wanted += 1;
+        let wanted = queue.flushes_wanted;
+        self.shared.wake.notify_all();
+        let waited = self.shared.wake.wait_timeout_while(queue, longest, |queue| queue.flushes_done < wanted);
+        waited.is_ok_and(|(queue, _)| queue.flushes_done >= wanted)
+    }
+
+    /// Writes what waits and ends the thread. A store that fails is not waited for.
+    pub fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+        self.shared.wake.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's thread has panicked");
+        }
+    }
+}
+
+impl Sink for Writer {
+    fn began(&self, record: &Arc<SessionRecord>) {
+        let mut queue = self.shared.queue();
+        // A session that is not marked is only lost to a crash; its end is recorded as ever.
+        if queue.began.len() < self.shared.options.queue {
+            queue.began.push(record.clone());
+        }
+    }
+
+    fn ended(&self, record: &Arc<SessionRecord>, _was_live: bool) {
+        let mut queue = self.shared.queue();
+        if queue.ended.len() >= self.shared.options.queue {
+            drop(queue);
+            self.shared.figures.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.ended.push(record.clone());
+        // The writer wakes by itself every `flush`; only a burst wakes it before.
+        let is_enough = queue.ended.len() == self.shared.options.batch;
+        drop(queue);
+        if is_enough {
+            self.shared.wake.notify_all();
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's side.
+struct Work {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    expired: Option<Instant>,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut heartbeat = Instant::now();
+        let mut marked = 0_usize;
+        loop {
+            let (mut batch, flushes) = self.take();
+            let is_stopping = self.shared.is_stopping.load(Ordering::Acquire);
+            // While sessions go on, a mark of time is left now and then: when they ended at last.
+            let beats = marked > 0 && heartbeat.elapsed() >= HEARTBEAT;
+            marked += batch.began.len();
+            if !batch.is_empty() || beats {
+                batch.at = UnixMicros::now();
+                heartbeat = Instant::now();
+                if !self.write(&batch) && is_stopping {
+                    self.drop_batch(&batch);
+                }
+            }
+            self.shared.queue().flushes_done = flushes;
+            self.shared.wake.notify_all();
+            self.expire();
+            if is_stopping && self.shared.queue().ended.is_empty() {
+                break;
+            }
+        }
+        if let Err(error) = self.store.close() {
+            tracing::error!(%error, "the store does not close");
+        }
+    }
+
+    /// Waits for a batch to be due and takes it.
+    fn take(&self) -> (Batch, u64) {
+        let options = &self.shared.options;
+        let due = |queue: &mut Queue| {
+            queue.ended.len() < options.batch
+                && queue.flushes_wanted == queue.flushes_done
+                && !self.shared.is_stopping.load(Ordering::Acquire)
+        };
+        let waited = self.shared.wake.wait_timeout_while(self.shared.queue(), options.flush, due);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let ended = std::mem::take(&mut queue.ended);
+        let mut began = std::mem::take(&mut queue.began);
+        let revisions = std::mem::take(&mut queue.revisions);
+        let flushes = queue.flushes_wanted;
+        drop(queue);
+        if !began.is_empty() {
+            let over: HashSet<SessionId> = ended.iter().map(|record| record.id).collect();
+            began.retain(|record| !over.contains(&record.id));
+        }
+        (Batch { at: UnixMicros::default(), ended, began, revisions }, flushes)
+    }
+
+    /// Writes a batch, again and again while the store fails and the server goes on.
+    fn write(&self, batch: &Batch) -> bool {
+        let figures = &self.shared.figures;
+        figures.waiting.store(batch.ended.len() as u64, Ordering::Relaxed);
+        let mut said: Option<Instant> = None;
+        loop {
+            let start = Instant::now();
+            let written = self.append(batch);
+            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let mut failure = figures.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            match written {
+                Ok(()) => {
+                    if failure.take().is_some() {
+                        tracing::info!("the store writes again");
+                    }
+                    figures.written.fetch_add(batch.ended.len() as u64, Ordering::Relaxed);
+                    figures.batches.fetch_add(1, Ordering::Relaxed);
+                    figures.busy_micros.fetch_add(micros, Ordering::Relaxed);
+                    figures.waiting.store(0, Ordering::Relaxed);
+                    return true;
+                }
+                Err(error) => {
+                    *failure = Some(error.clone());
+                    drop(failure);
+                    figures.failures.fetch_add(1, Ordering::Relaxed);
+                    if said.is_none_or(|said| said.elapsed() >= COMPLAINT) {
+                        tracing::error!(%error, "the store fails; the proxy goes on");
+                        said = Some(Instant::now());
+                    }
+                }
+            }
+            if !self.wait_after_failure() {
+                return false;
+            }
+        }
+    }
+
+    fn append(&self, batch: &Batch) -> Result<(), String> {
+        let append = std::panic::AssertUnwindSafe(|| self.store.append(batch));
+        match std::panic::catch_unwind(append) {
+            Ok(written) => written.map_err(|error: StoreError| error.to_string()),
+            Err(_) => Err("the database panicked".into()),
+        }
+    }
+
+    /// Waits before the next try; `false` if the server stops.
+    fn wait_after_failure(&self) -> bool {
+        let stopping = |_: &mut Queue| !self.shared.is_stopping.load(Ordering::Acquire);
+        let waited = self.shared.wake.wait_timeout_while(self.shared.queue(), RETRY, stopping);
+        drop(waited);
+        !self.shared.is_stopping.load(Ordering::Acquire)
+    }
+
+    fn drop_batch(&self, batch: &Batch) {
+        self.shared.figures.dropped.fetch_add(batch.ended.len() as u64, Ordering::Relaxed);
+        tracing::error!(records = batch.ended.len(), "records are lost: the store failed to the end");
+    }
+
+    /// Deletes old segments once an hour.
+    fn expire(&mut self) {
+        let Some(retention) = self.shared.options.retention else { return };
+        if self.expired.is_some_and(|last| last.elapsed() < Duration::from_secs(3_600)) {
+            return;
+        }
+        self.expired = Some(Instant::now());
+        match self.store.expire(UnixMicros::now().before(retention)) {
+            Ok(0) => {}
+            Ok(segments) => tracing::info!(segments, "old records are deleted"),
+            Err(error) => tracing::error!(%error, "old records are not deleted"),
+        }
+    }
+}
+
+const RETRY: Duration = Duration::from_secs(1);
+const COMPLAINT: Duration = Duration::from_secs(60);
+const HEARTBEAT: Duration = Duration::from_secs(60);
