@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod cli;
 pub mod policy;
+pub mod privilege;
 pub mod session;
 pub mod settings;
 pub mod store;

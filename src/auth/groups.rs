@@ -4,7 +4,6 @@
 //! user never twice in a minute.
 
 use nix::unistd::{Gid, Group, User, getgrouplist};
-use rustsocks_compiler::model::{Model, Test};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::CString;
 use std::sync::Arc;
@@ -85,16 +84,6 @@ impl Groups {
         });
         work.await.map_err(|_| GroupsUnavailable)?.map_err(|_| GroupsUnavailable)
     }
-}
-
-/// The system groups that a policy speaks of: what `group:` names and the policy does not define.
-pub fn wanted(model: &Model) -> BTreeSet<Arc<str>> {
-    let conditions = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
-    let named = conditions.flat_map(|conditions| &conditions.terms).filter_map(|term| match &term.test {
-        Test::Group(names) => Some(names),
-        _ => None,
-    });
-    named.flatten().filter(|name| model.group(name).is_none()).cloned().collect()
 }
 
 fn ask_system(user: &str, wanted: &BTreeSet<Arc<str>>) -> nix::Result<GroupNames> {

@@ -3,13 +3,17 @@
 //! The road calls [`Authenticator`] and knows nothing else of this. Nothing here decides what a
 //! user may do.
 
+mod by_pam;
 mod edit;
 mod groups;
 mod hash;
+pub mod helper;
 mod name;
 mod observe;
+pub mod pam;
 mod penalty;
 mod recent;
+mod setup;
 mod users;
 mod watch;
 
@@ -19,14 +23,16 @@ pub use hash::{HashError, PasswordHash, Scheme};
 pub use name::{NameError, UserName};
 pub use observe::{Attempt, AuthHealth, AuthObserver, AuthResult, HelperHealth};
 pub use penalty::{Penalties, PenaltyRules, Shut};
+pub use setup::{SetupError, asks_pam, check};
 pub use users::{Users, UsersError};
 
 use crate::settings::sections::Auth;
+use by_pam::Pam;
+use helper::Helper;
 use recent::Recent;
 use rustsocks_compiler::Policy;
 use rustsocks_compiler::request::{Method, MethodSpec};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -60,19 +66,6 @@ pub enum AuthError {
     Unavailable,
 }
 
-/// Why authentication cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The users file is not accepted.
-    #[error("the users file `{}` {error}", path.display())]
-    Users {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: UsersError,
-    },
-}
-
 /// Asks the authorities. Cheap to clone; every call has a deadline.
 #[derive(Clone, Debug, Default)]
 pub struct Authenticator {
@@ -82,6 +75,7 @@ pub struct Authenticator {
 #[derive(Debug)]
 struct Inner {
     users: Option<LiveUsers>,
+    pam: Option<Pam>,
     penalties: Option<Penalties>,
     groups: Groups,
     recent: Option<Recent>,
@@ -96,6 +90,7 @@ impl Default for Inner {
     fn default() -> Self {
         Self {
             users: None,
+            pam: None,
             penalties: None,
             groups: Groups::default(),
             recent: None,
@@ -107,11 +102,16 @@ impl Default for Inner {
 }
 
 impl Authenticator {
-    /// Reads the users file and prepares what the settings ask for.
+    /// Reads the users file and prepares what the settings ask for. Without a helper, whatever goes
+    /// through PAM is not available.
     ///
     /// # Errors
     /// Where the users file is not accepted.
-    pub fn new(settings: &Auth, observer: Option<Arc<dyn AuthObserver>>) -> Result<Self, SetupError> {
+    pub fn new(
+        settings: &Auth,
+        helper: Option<Helper>,
+        observer: Option<Arc<dyn AuthObserver>>,
+    ) -> Result<Self, SetupError> {
         let users = settings.users.as_deref().map(|path| {
             LiveUsers::open(path).map_err(|error| SetupError::Users { path: path.into(), error })
         });
@@ -124,6 +124,7 @@ impl Authenticator {
         };
         let inner = Inner {
             users: users.transpose()?,
+            pam: helper.map(|helper| Pam::new(settings, helper)).transpose()?,
             penalties: Some(Penalties::new(rules)),
             recent: Recent::new(settings.remember.limit().unwrap_or_default()),
             failure_delay: settings.failure_delay.limit().unwrap_or_default(),
@@ -136,7 +137,7 @@ impl Authenticator {
     /// Takes over which system groups a policy speaks of. To be called with the first policy and
     /// with each that is put in force after it.
     pub fn follow(&self, policy: &Policy) {
-        self.inner.groups.want(groups::wanted(policy.model()));
+        self.inner.groups.want(setup::groups(policy.model()));
     }
 
     /// User name and password (RFC 1929), by `password` or `pam.username`.
@@ -166,9 +167,16 @@ impl Authenticator {
     ///
     /// # Errors
     /// Says why it is refused.
-    #[expect(clippy::unused_async, reason = "PAM happens elsewhere")]
-    pub async fn address(&self, _spec: &MethodSpec, _client: IpAddr) -> Result<Identity, AuthError> {
-        Err(AuthError::Unavailable)
+    pub async fn address(&self, spec: &MethodSpec, client: IpAddr) -> Result<Identity, AuthError> {
+        let start = Instant::now();
+        let result = match self.is_penalised(client) {
+            true => Err(AuthError::Penalised),
+            false => match self.pam() {
+                Ok(pam) => pam.address(spec, client).await,
+                Err(error) => Err(error),
+            },
+        };
+        self.settle(&Attempt { method: spec.method, client, user: "", start }, None, result).await
     }
 
     /// Whether an address is under penalty for failed logins and should be refused at accept.
@@ -179,7 +187,7 @@ impl Authenticator {
     /// How the authorities are.
     pub fn health(&self) -> AuthHealth {
         AuthHealth {
-            helper: HelperHealth::Unused,
+            helper: self.inner.pam.as_ref().map_or(HelperHealth::Unused, |pam| pam.health()),
             users: self.inner.users.as_ref().map(|users| match users.failure() {
                 None => Ok(users.load().len()),
                 Some(failure) => Err(failure),
@@ -188,11 +196,22 @@ impl Authenticator {
         }
     }
 
-    /// Keeps the authorities in order until it is told to stop: reads a changed users file again.
+    /// Keeps the authorities in order until it is told to stop: hears the helper, reads a changed
+    /// users file again. Without it, nobody hears what PAM answers.
     pub async fn care(&self, stop: CancellationToken) {
+        tokio::join!(self.hear_helper(&stop), self.watch_users(&stop));
+    }
+
+    async fn hear_helper(&self, stop: &CancellationToken) {
+        if let Some(pam) = &self.inner.pam {
+            pam.listen(stop).await;
+        }
+    }
+
+    async fn watch_users(&self, stop: &CancellationToken) {
         let mut look = tokio::time::interval(USERS_LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        while self.inner.users.is_some() {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = look.tick() => self.refresh().await,
@@ -229,20 +248,26 @@ impl Authenticator {
         let inner = &self.inner;
         let recent = inner.recent.as_ref();
         let token = recent.map(|recent| (recent, recent.token(spec, client, name.as_str(), password)));
-        let known = token.as_ref().is_some_and(|(recent, token)| recent.knows(token));
-        if !known {
-            match spec.method {
-                Method::Password => self.by_users_file(name, password).await?,
-                Method::PamUsername => return Err(AuthError::Unavailable),
-                Method::Certificate | Method::Gssapi | Method::None | Method::PamAddress => {
-                    return Err(AuthError::Refused);
-                }
-            }
-            if let Some((recent, token)) = token {
-                recent.accept(&token);
-            }
+        if let Some((recent, token)) = &token
+            && let Some(identity) = recent.find(token)
+        {
+            return self.with_groups(identity).await;
         }
-        self.identity(name.shared(), None).await
+        let identity = match spec.method {
+            Method::Password => self.by_users_file(name, password).await?,
+            Method::PamUsername => self.pam()?.password(spec, client, name, password).await?,
+            Method::Certificate | Method::Gssapi | Method::None | Method::PamAddress => {
+                return Err(AuthError::Refused);
+            }
+        };
+        if let Some((recent, token)) = &token {
+            recent.accept(token, identity.clone());
+        }
+        self.with_groups(identity).await
+    }
+
+    fn pam(&self) -> Result<&Pam, AuthError> {
+        self.inner.pam.as_ref().ok_or(AuthError::Unavailable)
     }
 
     fn is_user_penalised(&self, name: &UserName, client: IpAddr) -> bool {
@@ -250,29 +275,32 @@ impl Authenticator {
         penalties.is_some_and(|penalties| penalties.shuts_user(name.as_str(), client))
     }
 
-    async fn by_users_file(&self, name: &UserName, password: &[u8]) -> Result<(), AuthError> {
+    async fn by_users_file(&self, name: &UserName, password: &[u8]) -> Result<Identity, AuthError> {
         let users = self.inner.users.as_ref().ok_or(AuthError::Unavailable)?.load();
         let permit = tokio::time::timeout(HASHING_WAIT, Arc::clone(&self.inner.hashing).acquire_owned());
         let permit = permit.await.ok().and_then(Result::ok).ok_or(AuthError::Unavailable)?;
-        let (name, password) = (name.clone(), Zeroizing::new(password.to_vec()));
+        let (user, password) = (name.clone(), Zeroizing::new(password.to_vec()));
         let work = tokio::task::spawn_blocking(move || {
-            let fits = users.check(&name, &password);
+            let fits = users.check(&user, &password);
             drop(permit);
             fits
         });
         match work.await {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(Identity { user: Some(name.shared()), ..Identity::default() }),
             Ok(false) => Err(AuthError::Refused),
             Err(_) => Err(AuthError::Unavailable),
         }
     }
 
-    async fn identity(&self, user: Arc<str>, service: Option<Arc<str>>) -> Result<Identity, AuthError> {
-        let groups = self.inner.groups.of(&user).await.map_err(|error| {
-            tracing::error!("login of {user:?} not possible: {error}");
-            AuthError::Unavailable
-        })?;
-        Ok(Identity { user: Some(user), groups: groups.to_vec(), service })
+    async fn with_groups(&self, mut identity: Identity) -> Result<Identity, AuthError> {
+        if let Some(user) = &identity.user {
+            let groups = self.inner.groups.of(user).await.map_err(|error| {
+                tracing::error!("login of {user:?} not possible: {error}");
+                AuthError::Unavailable
+            })?;
+            identity.groups = groups.to_vec();
+        }
+        Ok(identity)
     }
 
     /// Counts, logs and punishes; a failure is answered no sooner than `failure_delay` after it

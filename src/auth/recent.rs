@@ -1,6 +1,7 @@
 //! Credentials that were accepted a moment ago, so that a browser's hundred connections are not a
 //! hundred questions. Only if the settings say so; only success; without the clear password.
 
+use super::Identity;
 use rustsocks_compiler::request::MethodSpec;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// Digests of accepted credentials, under a key that lives as long as the process.
 pub(super) struct Recent {
-    accepted: moka::sync::Cache<[u8; 32], ()>,
+    accepted: moka::sync::Cache<[u8; 32], Identity>,
     key: Zeroizing<[u8; 32]>,
 }
 
@@ -38,12 +39,13 @@ impl Recent {
         Token(*hasher.finalize().as_bytes())
     }
 
-    pub(super) fn knows(&self, token: &Token) -> bool {
-        self.accepted.contains_key(&token.0)
+    /// Who showed these credentials a moment ago; without groups, which have a memory of their own.
+    pub(super) fn find(&self, token: &Token) -> Option<Identity> {
+        self.accepted.get(&token.0)
     }
 
-    pub(super) fn accept(&self, token: &Token) {
-        self.accepted.insert(token.0, ());
+    pub(super) fn accept(&self, token: &Token, identity: Identity) {
+        self.accepted.insert(token.0, identity);
     }
 
     /// Forgets all: the users have changed.

@@ -4,6 +4,7 @@ mod exit;
 mod options;
 mod print;
 
+mod auth_helper;
 mod completions;
 mod man;
 mod serve;
@@ -57,6 +58,9 @@ pub enum Command {
     Completions(completions::Args),
     /// Prints the manual page, or writes one for each command into a folder.
     Man(man::Args),
+    /// Asks PAM on behalf of a server, which starts it.
+    #[command(hide = true)]
+    AuthHelper(auth_helper::Args),
 }
 
 /// Runs the program on the arguments of the process.
@@ -86,6 +90,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::User(args) => user::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
+        Command::AuthHelper(args) => auth_helper::run(args),
         Command::Man(args) => man::run(&args, Cli::command()),
     }
 }

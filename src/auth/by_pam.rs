@@ -1,0 +1,91 @@
+//! Logins through PAM: what the helper is asked, and what its answers mean.
+
+use super::helper::Helper;
+use super::pam::{Answer, NotAService, Outcome, Question, ServiceName};
+use super::{AuthError, HelperHealth, Identity, SetupError, UserName};
+use crate::settings::sections::Auth;
+use rustsocks_compiler::request::MethodSpec;
+use std::net::IpAddr;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// PAM, and what it is asked where neither policy nor client says otherwise.
+#[derive(Debug)]
+pub(super) struct Pam {
+    helper: Helper,
+    service: ServiceName,
+    address_user: UserName,
+}
+
+impl Pam {
+    pub(super) fn new(settings: &Auth, helper: Helper) -> Result<Self, SetupError> {
+        let service = settings.pam_service.parse()?;
+        let address_user = settings.pam_address_user.parse().map_err(SetupError::AddressUser)?;
+        Ok(Self { helper, service, address_user })
+    }
+
+    /// `pam.username`.
+    pub(super) async fn password(
+        &self,
+        spec: &MethodSpec,
+        client: IpAddr,
+        name: &UserName,
+        password: &[u8],
+    ) -> Result<Identity, AuthError> {
+        // C would see less of it than the client sent.
+        if password.len() > PASSWORD_MAX || password.contains(&0) {
+            return Err(AuthError::Refused);
+        }
+        let password = Some(Zeroizing::new(password.to_vec()));
+        let question = Question { service: self.service(spec)?, user: name.clone(), password, client };
+        let answer = self.helper.ask(&question).await;
+        judge(&question, &answer)?;
+        let user = UserName::from_bytes(&answer.user).map_err(|_| AuthError::Unavailable)?;
+        let service = Some(question.service.shared());
+        Ok(Identity { user: Some(user.shared()), groups: Vec::new(), service })
+    }
+
+    /// `pam.address`.
+    pub(super) async fn address(&self, spec: &MethodSpec, client: IpAddr) -> Result<Identity, AuthError> {
+        let user = self.address_user.clone();
+        let question = Question { service: self.service(spec)?, user, password: None, client };
+        judge(&question, &self.helper.ask(&question).await)?;
+        Ok(Identity { user: None, groups: Vec::new(), service: Some(question.service.shared()) })
+    }
+
+    pub(super) fn health(&self) -> HelperHealth {
+        self.helper.health()
+    }
+
+    pub(super) async fn listen(&self, stop: &CancellationToken) {
+        self.helper.listen(stop).await;
+    }
+
+    /// The service that the policy names, else that of the settings.
+    fn service(&self, spec: &MethodSpec) -> Result<ServiceName, AuthError> {
+        let named = spec.service.as_ref().map(|service| service.parse());
+        named.unwrap_or_else(|| Ok(self.service.clone())).map_err(|error: NotAService| {
+            tracing::error!("{error}");
+            AuthError::Unavailable
+        })
+    }
+}
+
+fn judge(question: &Question, answer: &Answer) -> Result<(), AuthError> {
+    let Question { service, user, client, .. } = question;
+    let (user, code, said) = (user.as_str(), answer.code, String::from_utf8_lossy(&answer.message));
+    match answer.outcome {
+        Outcome::Accepted => Ok(()),
+        Outcome::Refused => {
+            tracing::debug!("PAM ({service}) refuses {user:?} from {client}: code {code} {said:?}");
+            Err(AuthError::Refused)
+        }
+        outcome @ (Outcome::Busy | Outcome::Crashed | Outcome::Failed | Outcome::TimedOut) => {
+            tracing::error!("PAM ({service}) for {user:?} from {client}: {outcome:?}, code {code} {said:?}");
+            Err(AuthError::Unavailable)
+        }
+    }
+}
+
+/// The longest password that RFC 1929 §2 can carry, in bytes.
+const PASSWORD_MAX: usize = 255;
