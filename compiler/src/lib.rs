@@ -7,11 +7,16 @@
 pub mod decision;
 pub mod diagnostic;
 pub mod list;
+pub mod load;
 pub mod model;
 pub mod oracle;
 pub mod request;
+pub mod resolve;
 pub mod source;
+pub mod suggest;
+pub mod syntax;
 pub mod tree;
 
 pub use decision::{Answer, Decision, Permit};
+pub use load::{Loaded, load};
 pub use tree::{Digest, Policy};

@@ -8,6 +8,7 @@ mod name;
 mod port;
 mod promise;
 mod rule;
+mod service;
 mod set;
 mod time;
 
@@ -16,6 +17,7 @@ pub use name::{Host, HostError, Name, NamePattern, TextPattern};
 pub use port::{PortRange, PortSet};
 pub use promise::{Case, Invariant, InvariantKind, SampleRequest, TestBlock};
 pub use rule::{Conditions, Log, Reply, Rule, RuleId, Stage, Term, Test, UserItem, Verdict};
+pub use service::{SERVICES, service};
 pub use set::{Group, NamedSet, SetBody, SetExpr, SetId, SetItem, SetItemKind};
 pub use time::{Timestamp, Window, Zone};
 

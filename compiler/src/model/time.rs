@@ -56,6 +56,14 @@ impl Zone {
         let start = date.to_zoned_datetime(self.zone.clone()).ok()?;
         Some(Timestamp(start.timestamp().as_second()))
     }
+
+    /// The instant of a minute of a local date, given as year, month and day.
+    pub fn at(&self, (year, month, day): (i16, i8, i8), minute: u16) -> Option<Timestamp> {
+        let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+        let local = jiff::civil::DateTime::new(year, month, day, hour, minute, 0, 0).ok()?;
+        let instant = self.zone.to_timestamp(local).ok()?;
+        Some(Timestamp(instant.as_second()))
+    }
 }
 
 impl PartialEq for Zone {

@@ -1,0 +1,170 @@
+//! Addresses, prefixes and ranges as a policy writes them.
+
+use crate::model::{AddressRange, canonical};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What a text says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Written {
+    /// Addresses.
+    Range(AddressRange),
+    /// A prefix with bits set behind its length; the prefix that it must mean.
+    HostBits(AddressRange, String),
+    /// The ends of a range the wrong way round; the range that it must mean.
+    Reversed(String),
+    /// Meant as addresses, and wrong.
+    Bad(String, Option<String>),
+    /// No address at all.
+    Other,
+}
+
+/// Reads a text.
+pub(super) fn read(text: &str) -> Written {
+    let plain = text.replace(['[', ']'], "");
+    let bare = if text.contains('[') { plain.as_str() } else { text };
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Written::Range(AddressRange::one(canonical(address)));
+    }
+    if let Some((address, length)) = bare.split_once('/') {
+        return prefix(address, length);
+    }
+    if let Some((first, last)) = bare.split_once('-')
+        && let Ok(first) = first.trim().parse::<IpAddr>()
+    {
+        return range(canonical(first), last.trim());
+    }
+    if looks_like_address(bare) {
+        return bad_address(bare);
+    }
+    Written::Other
+}
+
+fn prefix(address: &str, length: &str) -> Written {
+    let Ok(parsed) = address.parse::<IpAddr>() else {
+        if looks_like_address(address) {
+            return bad_address(address);
+        }
+        return Written::Bad(
+            format!("`{address}` is a name, and a name has no prefix length"),
+            Some(format!("write `{address}`, or `.{address}` with all names below it")),
+        );
+    };
+    let most = if parsed.is_ipv4() { 32 } else { 128 };
+    let valid = length.bytes().all(|byte| byte.is_ascii_digit()) && !length.is_empty();
+    let Some(bits) = length.parse::<u8>().ok().filter(|&bits| valid && bits <= most) else {
+        let kind = if parsed.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Written::Bad(
+            format!("`{length}` is no prefix length"),
+            Some(format!("the prefix of an {kind} address has 0 to {most} bits")),
+        );
+    };
+    let Ok(net) = ipnet::IpNet::new(parsed, bits) else { return Written::Other };
+    let range = inside(net);
+    if net.network() == parsed {
+        Written::Range(range)
+    } else {
+        Written::HostBits(range, format!("{}/{bits}", net.network()))
+    }
+}
+
+/// The IPv4 prefix that a mapped, NAT64 or 6to4 prefix speaks of, or the prefix itself.
+fn inside(net: ipnet::IpNet) -> AddressRange {
+    let plain = AddressRange::prefix(net);
+    let IpAddr::V6(v6) = net.addr() else { return plain };
+    let over = match v6.octets() {
+        [0x20, 0x02, ..] => 16,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..]
+        | [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] => 96,
+        _ => return plain,
+    };
+    let IpAddr::V4(v4) = canonical(v6.into()) else { return plain };
+    match net.prefix_len().checked_sub(over) {
+        Some(bits) => {
+            ipnet::Ipv4Net::new(v4, bits.min(32)).map_or(plain, |net| AddressRange::prefix(net.into()))
+        }
+        None => plain,
+    }
+}
+
+fn range(first: IpAddr, last: &str) -> Written {
+    let Ok(end) = last.parse::<IpAddr>().map(canonical) else {
+        let help = match (first, last.parse::<u8>()) {
+            (IpAddr::V4(v4), Ok(byte)) => {
+                let [a, b, c, _] = v4.octets();
+                Some(format!("write the whole address: `{first}-{}`", Ipv4Addr::new(a, b, c, byte)))
+            }
+            _ => Some("a range is written `10.0.0.5-10.0.0.9`".into()),
+        };
+        return Written::Bad(format!("`{last}` is no address"), help);
+    };
+    if first.is_ipv4() != end.is_ipv4() {
+        return Written::Bad(
+            "a range of one IPv4 and one IPv6 address".into(),
+            Some("write two values".into()),
+        );
+    }
+    match AddressRange::new(first, end) {
+        Some(range) => Written::Range(range),
+        None => Written::Reversed(format!("{end}-{first}")),
+    }
+}
+
+fn bad_address(text: &str) -> Written {
+    let help = if text.contains(':') {
+        "an IPv6 address is up to eight groups of hexadecimal digits, as in `2001:db8::1`".to_owned()
+    } else if let Some(meant) = without_zeros(text) {
+        format!("did you mean `{meant}`? Numbers of an address have no leading zeros")
+    } else {
+        "an IPv4 address is four numbers from 0 to 255, as in `192.0.2.1`".to_owned()
+    };
+    Written::Bad(format!("`{text}` is no address"), Some(help))
+}
+
+fn without_zeros(text: &str) -> Option<Ipv4Addr> {
+    let parts: Option<Vec<u8>> = text.split('.').map(|part| part.parse().ok()).collect();
+    let [a, b, c, d]: [u8; 4] = parts?.try_into().ok()?;
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// Digits and dots alone, or hexadecimal digits with two colons or more.
+fn looks_like_address(text: &str) -> bool {
+    let four = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text.contains(|c: char| c.is_ascii_digit());
+    let six = text.matches(':').count() >= 2
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.' || byte == b'%');
+    four || six
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, meant) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("0.0.0.0/0", "any4"),
+            ("::/0", "any6"),
+            ("[::]/0", "any6"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("10.0.0.5-10.0.0.9", "10.0.0.5-10.0.0.9"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("64:ff9b::/96", "any4"),
+            ("2002:a00::/24", "10.0.0.0/8"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+        ] {
+            assert!(
+                matches!(read(text), Written::Range(range) if range.to_string() == meant),
+                "{text}: {:?}",
+                read(text)
+            );
+        }
+        assert!(matches!(read("10.1.2.3/8"), Written::HostBits(_, fixed) if fixed == "10.0.0.0/8"));
+        assert!(matches!(read("10.0.0.9-10.0.0.5"), Written::Reversed(_)));
+        for text in ["10.0.0.256", "10.0.0.0/33", "1.2.3", "10.0.0.5-9", "example.com/24", "2001:db8::1::2"] {
+            assert!(matches!(read(text), Written::Bad(..)), "{text}");
+        }
+        assert_eq!(read("example.com"), Written::Other);
+    }
+}

@@ -1,0 +1,281 @@
+//! Trees to a [`Model`]: every name looked up, every value read, every mistake of meaning reported.
+//!
+//! Definitions may stand behind their use and in any file, so names are collected first. A
+//! definition that is broken still counts as defined: one mistake is one diagnostic.
+
+mod address;
+mod definition;
+mod host;
+pub mod keys;
+mod legacy;
+mod port;
+mod promise;
+mod rule;
+mod setting;
+mod text;
+mod time;
+mod user;
+
+pub use keys::CODES;
+
+use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
+use crate::list::List;
+use crate::model::{HostFacts, Model, PortSet, SetId, Window};
+use crate::source::{FileId, Sources, Span};
+use crate::suggest::{did_you_mean, nearest};
+use crate::syntax::ast::{Definition, DefinitionKind, File, Form, Statement, StatementKind, Word};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// `lint LEVEL CODE "reason"`, for one file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LintLevel {
+    /// The file that it speaks of.
+    pub file: FileId,
+    /// What becomes of the lint.
+    pub level: LintAction,
+    /// The code.
+    pub code: Code,
+    /// Where the code stands.
+    pub span: Span,
+    /// Why.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What becomes of a lint.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum LintAction {
+    /// It is not shown.
+    Allow,
+    /// It is an error.
+    Deny,
+    /// It is a warning.
+    Warn,
+}
+
+/// What the resolver makes of the trees.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) model: Model,
+    pub(crate) lints: Vec<LintLevel>,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+/// Resolves the statements of all files; `lists` has the list behind each path, by its place.
+pub(crate) fn resolve(
+    files: &[File],
+    sources: &Sources,
+    host: &HostFacts,
+    lists: &HashMap<Span, Arc<List>>,
+) -> Resolved {
+    let statements = in_order(files);
+    let mut resolver = Resolver::new(sources, host, lists);
+    resolver.collect(&statements);
+    resolver.definitions();
+    resolver.statements(&statements);
+    resolver.finish()
+}
+
+/// Statements in the order of the text, included files where they are included.
+fn in_order(files: &[File]) -> Vec<(FileId, &Statement)> {
+    fn walk<'a>(
+        files: &'a [File],
+        id: FileId,
+        seen: &mut HashSet<FileId>,
+        out: &mut Vec<(FileId, &'a Statement)>,
+    ) {
+        let Some(file) = files.get(id.0 as usize).filter(|_| seen.insert(id)) else { return };
+        for statement in &file.statements {
+            match &statement.kind {
+                StatementKind::Include(include) => {
+                    include.files.iter().for_each(|&id| walk(files, id, seen, out));
+                }
+                _ => out.push((id, statement)),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(files, FileId(0), &mut HashSet::new(), &mut out);
+    out
+}
+
+pub(crate) struct Resolver<'a> {
+    sources: &'a Sources,
+    host: &'a HostFacts,
+    lists: &'a HashMap<Span, Arc<List>>,
+    model: Model,
+    lints: Vec<LintLevel>,
+    found: Vec<Diagnostic>,
+    defined: HashMap<(DefinitionKind, &'a str), &'a Definition>,
+    order: Vec<&'a Definition>,
+    /// Names that broken statements may have meant.
+    meant: HashSet<&'a str>,
+    sets: HashMap<&'a str, SetId>,
+    ports: HashMap<&'a str, Memo<PortSet>>,
+    groups: HashMap<&'a str, Memo<Vec<Arc<str>>>>,
+    times: HashMap<&'a str, Memo<Vec<Window>>>,
+    /// Groups of the system: names that a `group:` says bare, and no definition has.
+    system_groups: HashSet<&'a str>,
+    /// Names of rules, and where they stand.
+    rules: HashMap<&'a str, Span>,
+    settings: HashMap<&'static str, Span>,
+}
+
+/// A definition that others refer to.
+#[derive(Clone, Debug)]
+enum Memo<T> {
+    Busy,
+    Done(T),
+}
+
+impl<'a> Resolver<'a> {
+    fn new(sources: &'a Sources, host: &'a HostFacts, lists: &'a HashMap<Span, Arc<List>>) -> Self {
+        let model = Model { host: host.clone(), sources: sources.clone(), ..Model::default() };
+        Self {
+            sources,
+            host,
+            lists,
+            model,
+            lints: Vec::new(),
+            found: Vec::new(),
+            defined: HashMap::new(),
+            order: Vec::new(),
+            meant: HashSet::new(),
+            sets: HashMap::new(),
+            ports: HashMap::new(),
+            groups: HashMap::new(),
+            times: HashMap::new(),
+            system_groups: HashSet::new(),
+            rules: HashMap::new(),
+            settings: HashMap::new(),
+        }
+    }
+
+    /// What is called how.
+    fn collect(&mut self, statements: &[(FileId, &'a Statement)]) {
+        for (_, statement) in statements {
+            match &statement.kind {
+                StatementKind::Broken(broken) => {
+                    self.meant.extend(broken.names.iter().map(|name| &*name.text));
+                }
+                StatementKind::Definition(definition) => self.define(definition),
+                StatementKind::Rule(rule) => {
+                    if let Some(name) = &rule.name {
+                        self.name_rule(name);
+                    }
+                    let excepted = rule.block.excepts().flat_map(|except| &except.entries);
+                    for entry in rule.block.entries().chain(excepted).filter(|entry| entry.key.is("group")) {
+                        self.system_groups.extend(entry.values.iter().map(|word| &*word.text));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if statements.iter().any(|(_, one)| matches!(&one.kind, StatementKind::Rule(_))) {
+            let over = statements.iter().filter_map(|(_, one)| match &one.kind {
+                StatementKind::Rule(rule) => Some(rule.head),
+                _ => None,
+            });
+            if let Some(head) = over.into_iter().nth(MAX_RULES) {
+                self.error("RS0117", head, format!("more than {MAX_RULES} rules"))
+                    .help("values of one kind belong in a list file: `set name from \"file\"`");
+            }
+        }
+    }
+
+    fn name_rule(&mut self, name: &'a Word) {
+        if name.is("default") {
+            self.error("RS0105", name.span, "a rule cannot be called `default`")
+                .help("that is what records call the verdict without a rule");
+        } else if let Some(&first) = self.rules.get(&*name.text) {
+            let text = &name.text;
+            self.error("RS0105", name.span, format!("rule `{text}` is defined twice"))
+                .related(first, "first defined here")
+                .help("records and tests call rules by name; give this one another");
+        } else {
+            self.rules.insert(&name.text, name.span);
+        }
+    }
+
+    fn finish(self) -> Resolved {
+        Resolved { model: self.model, lints: self.lints, found: self.found }
+    }
+
+    /// Reports an error; the methods of the answer add to it.
+    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Report<'_> {
+        self.report(code, Level::Error, span, message)
+    }
+
+    fn warning(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Report<'_> {
+        self.report(code, Level::Warning, span, message)
+    }
+
+    fn report(
+        &mut self,
+        code: &'static str,
+        level: Level,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Report<'_> {
+        Report(self.found.push_mut(Diagnostic::new(Code(code), level, span, message)))
+    }
+
+    /// Reports an unknown word with the nearest of those that there are.
+    fn unknown<'c>(
+        &mut self,
+        code: &'static str,
+        word: &Word,
+        message: String,
+        candidates: impl IntoIterator<Item = &'c str>,
+        otherwise: &str,
+    ) {
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        let mark = if word.reference().is_some() { "@" } else { "" };
+        let typed = word.text.strip_prefix(mark).unwrap_or(&word.text);
+        let meant = nearest(typed, candidates).map(|meant| format!("{mark}{meant}"));
+        let report = self.error(code, word.span, message);
+        match meant {
+            Some(meant) => report.help(did_you_mean(&meant)).replace(word.span, meant, Safety::Unsafe),
+            None if otherwise.is_empty() => {}
+            None => _ = report.help(otherwise),
+        }
+    }
+}
+
+/// The diagnostic that was reported last.
+struct Report<'d>(&'d mut Diagnostic);
+
+impl Report<'_> {
+    fn label(self, text: impl Into<String>) -> Self {
+        self.0.primary.text = text.into();
+        self
+    }
+
+    fn help(self, text: impl Into<String>) -> Self {
+        self.0.help = Some(text.into());
+        self
+    }
+
+    fn related(self, span: Span, text: impl Into<String>) -> Self {
+        self.0.related.push(crate::diagnostic::Label { span, text: text.into() });
+        self
+    }
+
+    fn replace(self, span: Span, text: impl Into<String>, safety: Safety) {
+        let text = text.into();
+        let title = if text.is_empty() { "drop it".to_owned() } else { format!("write `{text}`") };
+        self.fix(title, safety, vec![Edit { span, text }]);
+    }
+
+    fn fix(self, title: impl Into<String>, safety: Safety, edits: Vec<Edit>) {
+        self.0.fix = Some(crate::diagnostic::Fix { title: title.into(), safety, edits });
+    }
+}
+
+/// Whether nothing is to be said of a word, since it was said already.
+fn silent(word: &Word) -> bool {
+    word.form == Form::Broken
+}
+
+/// How many rules a policy may have.
+pub const MAX_RULES: usize = 200_000;

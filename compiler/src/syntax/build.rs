@@ -1,0 +1,580 @@
+//! Pairs of the parser → tree.
+
+use super::ast::{
+    Block, Body, BodyValues, Broken, Case, Default, Definition, DefinitionKind, Entry, Except, File, Form,
+    Include, Invariant, Lint, Member, Rule as RuleNode, Statement, StatementKind, Test, Values, Word,
+};
+use super::{Rule, blame, dante};
+use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
+use crate::source::{FileId, Span};
+use pest::iterators::Pair;
+
+/// Builds one file.
+pub(super) struct Builder<'t, 'd> {
+    file: FileId,
+    pub(super) text: &'t str,
+    pub(super) found: &'d mut Vec<Diagnostic>,
+}
+
+impl<'t, 'd> Builder<'t, 'd> {
+    pub(super) fn new(file: FileId, text: &'t str, found: &'d mut Vec<Diagnostic>) -> Self {
+        Self { file, text, found }
+    }
+
+    pub(super) fn file(mut self, pair: Pair<'t, Rule>, span: Span) -> File {
+        let mut statements = Vec::new();
+        // What follows a broken head (its keys, its closing brace) is part of the same mistake.
+        let mut astray = false;
+        for pair in pair.into_inner() {
+            let kind_of = pair.as_rule();
+            if matches!(kind_of, Rule::EOI | Rule::COMMENT) || (astray && self.belongs_to_broken(&pair)) {
+                continue;
+            }
+            let span = self.span(&pair);
+            let reported = self.found.len();
+            let kind = self.statement(pair);
+            if matches!(kind, StatementKind::Broken(_)) && self.found.len() == reported {
+                // INVARIANT: nothing is left out in silence.
+                self.report("RS0101", self.trim(span), "a statement that cannot be read");
+            }
+            astray = kind_of == Rule::junk && matches!(kind, StatementKind::Broken(_));
+            statements.push(Statement { span: self.trim(span), kind });
+        }
+        File { id: self.file, statements, comments: Vec::new(), span }
+    }
+
+    fn belongs_to_broken(&self, pair: &Pair<'t, Rule>) -> bool {
+        match pair.as_rule() {
+            Rule::junk => pair.as_str().starts_with(['}', '{', '"']),
+            Rule::setting => {
+                let key = pair.as_str().split([':', ' ', '\t']).next().unwrap_or_default();
+                !blame::SETTINGS.contains(&key) || pair.as_str().starts_with("log")
+            }
+            _ => false,
+        }
+    }
+
+    fn statement(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        match pair.as_rule() {
+            Rule::policy => self.one_word(pair).map_or_else(broken, StatementKind::Policy),
+            Rule::default => self.default(pair),
+            Rule::include => self
+                .one_word(pair)
+                .map_or_else(broken, |path| StatementKind::Include(Include { path, files: Vec::new() })),
+            Rule::lint => self.lint(pair),
+            Rule::set => self.definition(DefinitionKind::Set, pair),
+            Rule::ports => self.definition(DefinitionKind::Ports, pair),
+            Rule::group => self.definition(DefinitionKind::Group, pair),
+            Rule::time => self.definition(DefinitionKind::Time, pair),
+            Rule::rule | Rule::bare_rule => self.rule(pair),
+            Rule::test => self.test(pair),
+            Rule::invariant => self.invariant(pair),
+            Rule::setting => self.entry(pair).map_or_else(broken, StatementKind::Setting),
+            Rule::unknown => self.unknown(pair),
+            _ => StatementKind::Broken(self.blame_junk(pair.as_str(), self.span(&pair))),
+        }
+    }
+
+    fn one_word(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
+        pair.into_inner().find_map(|inner| self.word(inner))
+    }
+
+    fn default(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        for inner in pair.into_inner() {
+            if inner.as_rule() == Rule::block {
+                return StatementKind::Default(Default::Block(self.block(inner)));
+            }
+            if let Some(word) = self.word(inner) {
+                return StatementKind::Default(Default::Verdict(dante::verdict(word)));
+            }
+        }
+        broken()
+    }
+
+    fn lint(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        let mut words =
+            pair.into_inner().filter_map(|inner| self.word(inner)).collect::<Vec<_>>().into_iter();
+        let Some(level) = words.next() else { return broken() };
+        let (reasons, codes): (Vec<_>, Vec<_>) = words.partition(|word| word.form != Form::Bare);
+        StatementKind::Lint(Lint { level, codes, reason: reasons.into_iter().next() })
+    }
+
+    fn definition(&mut self, kind: DefinitionKind, pair: Pair<'t, Rule>) -> StatementKind {
+        let mut name = None;
+        let mut body = None;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::name => name = self.name(inner),
+                Rule::body => body = Some(Body::Values(self.body(inner))),
+                _ => body = self.word(inner).map(Body::From).or(body),
+            }
+        }
+        match (name, body) {
+            (Some(name), Some(body)) => StatementKind::Definition(Definition { kind, name, body }),
+            _ => broken(),
+        }
+    }
+
+    fn body(&mut self, pair: Pair<'t, Rule>) -> BodyValues {
+        let span = self.span(&pair);
+        let mut values = Values::default();
+        let mut entries = Vec::new();
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            match inner.as_rule() {
+                Rule::entry => entries.extend(self.entry(inner)),
+                Rule::kw_except if values.but.is_none() => values.but = Some(at),
+                Rule::kw_except => {
+                    self.report("RS0101", at, "a second `except`").help_last(
+                        "one `except` takes out of the whole list; put all its values behind the first",
+                    );
+                }
+                Rule::unclosed => self.unclosed_block(span, at),
+                Rule::hole => self.hole(at),
+                Rule::port_clause => {
+                    self.report("RS0116", at, "a port in a set").help_last(
+                        "write it behind the value, as in `git.example.com:22`, or as `port:` in the rule",
+                    );
+                }
+                Rule::bad_body => {
+                    let text = inner.as_str().trim();
+                    self.report("RS0101", at, format!("expected a value, found `{text}`"));
+                }
+                _ => {
+                    if let Some(word) = self.word(inner) {
+                        let word = dante::value("to", word);
+                        if values.but.is_some() {
+                            values.exclude.push(word);
+                        } else {
+                            values.include.push(word);
+                        }
+                    }
+                }
+            }
+        }
+        BodyValues { span, values, entries }
+    }
+
+    fn rule(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        let start = self.span(&pair).at_start();
+        let mut stage = Word { text: "socks".into(), span: start, form: Form::Bare };
+        let mut verdict = None;
+        let mut names = Vec::new();
+        let mut block = None;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::stage => stage = self.bare(&inner),
+                Rule::verdict | Rule::bare_verdict => verdict = Some(dante::verdict(self.bare(&inner))),
+                Rule::name => names.extend(self.name(inner)),
+                Rule::block => block = Some(self.block(inner)),
+                _ => {}
+            }
+        }
+        let (Some(verdict), Some(mut block)) = (verdict, block) else { return broken() };
+        if stage.is("client") {
+            block.members.iter_mut().for_each(dante::client_keys);
+        }
+        let head = names.last().map_or(start.to(verdict.span), |name| start.to(name.span));
+        let name = self.only_name(names, "a rule");
+        StatementKind::Rule(RuleNode { stage, verdict, name, block, head })
+    }
+
+    fn only_name(&mut self, names: Vec<Word>, what: &str) -> Option<Word> {
+        let span = names.first()?.span.to(names.last()?.span);
+        if names.len() > 1 {
+            let text: Vec<&str> = names.iter().map(|name| &*name.text).collect();
+            let text = text.join(" ");
+            let mistake =
+                self.report("RS0101", span, format!("{what} has one name, and `{text}` is {}", names.len()));
+            mistake.help_last("put the name in quotes").fix_last(
+                "put the name in quotes",
+                Edit { span, text: format!("\"{}\"", text.replace('"', "")) },
+            );
+            return Some(Word { text: text.into(), span, form: Form::Broken });
+        }
+        names.into_iter().next()
+    }
+
+    fn test(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        let span = self.span(&pair);
+        let mut name = None;
+        let mut cases = Vec::new();
+        let open = pair.as_str().find('{').and_then(|at| u32::try_from(at).ok()).unwrap_or(0);
+        let mut head = Span { end: span.start + 4, ..span };
+        let block = Span { start: span.start + open, ..span };
+        let mut bad: Option<Span> = None;
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            if inner.as_rule() == Rule::bad_case {
+                bad = Some(bad.map_or(at, |bad| bad.to(at)));
+                continue;
+            }
+            self.bad_case(bad.take());
+            match inner.as_rule() {
+                Rule::name => {
+                    head = head.to(at);
+                    name = self.name(inner);
+                }
+                Rule::case => cases.extend(self.case(inner)),
+                Rule::unclosed => self.unclosed_block(block, at),
+                _ => {}
+            }
+        }
+        StatementKind::Test(Test { name, head, block, cases })
+    }
+
+    fn bad_case(&mut self, bad: Option<Span>) {
+        let Some(span) = bad.map(|bad| self.trim(bad)) else { return };
+        let text = blame::shorten(self.under(span));
+        self.report(
+            "RS0101",
+            span,
+            format!("expected a case such as `pass {{ to: example.com }}`, found `{text}`"),
+        );
+    }
+
+    fn case(&mut self, pair: Pair<'t, Rule>) -> Option<Case> {
+        let span = self.span(&pair);
+        let mut verdict = None;
+        let mut names = Vec::new();
+        let mut block = None;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::verdict => verdict = Some(dante::verdict(self.bare(&inner))),
+                Rule::name => names.extend(self.name(inner)),
+                Rule::block => block = Some(self.block(inner)),
+                _ => {}
+            }
+        }
+        let rule = self.only_name(names, "the rule of a case");
+        Some(Case { verdict: verdict?, rule, block: block?, span })
+    }
+
+    fn invariant(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        let mut kind = None;
+        let mut verdict = None;
+        let mut block = None;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::kw_never | Rule::kw_always => kind = Some(self.bare(&inner)),
+                Rule::verdict => verdict = Some(dante::verdict(self.bare(&inner))),
+                Rule::block => block = Some(self.block(inner)),
+                _ => {}
+            }
+        }
+        match (kind, verdict, block) {
+            (Some(kind), Some(verdict), Some(block)) => {
+                StatementKind::Invariant(Invariant { kind, verdict, block })
+            }
+            _ => broken(),
+        }
+    }
+
+    fn block(&mut self, pair: Pair<'t, Rule>) -> Block {
+        let span = self.span(&pair);
+        let mut members = Vec::new();
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            match inner.as_rule() {
+                Rule::entry => members.extend(self.entries(inner).into_iter().map(Member::Entry)),
+                Rule::except => members.extend(self.except(inner).map(Member::Except)),
+                Rule::bad => self.blame_bad(at),
+                Rule::unclosed => self.unclosed_block(span, at),
+                _ => {}
+            }
+        }
+        Block { span, members }
+    }
+
+    fn except(&mut self, pair: Pair<'t, Rule>) -> Option<Except> {
+        let span = self.span(&pair);
+        let inner = pair.into_inner().find(|inner| inner.as_rule() == Rule::inner)?;
+        let block = self.span(&inner);
+        let mut entries = Vec::new();
+        for inner in inner.into_inner() {
+            let at = self.span(&inner);
+            match inner.as_rule() {
+                Rule::entry => entries.extend(self.entries(inner)),
+                Rule::bad => self.blame_bad(at),
+                Rule::unclosed => self.unclosed_block(block, at),
+                _ => {}
+            }
+        }
+        Some(Except { span, block, entries })
+    }
+
+    fn entry(&mut self, pair: Pair<'t, Rule>) -> Option<Entry> {
+        self.entries(pair).into_iter().next()
+    }
+
+    /// One entry, and a second where Dante's `port = …` stands behind an address.
+    fn entries(&mut self, pair: Pair<'t, Rule>) -> Vec<Entry> {
+        let span = self.span(&pair);
+        let mut not = None;
+        let mut key = None;
+        let mut values = Values::default();
+        let mut clause = None;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::kw_not => not = Some(self.span(&inner)),
+                Rule::key => key = Some(dante::key(self.bare(&inner))),
+                Rule::values => {
+                    let of = key.as_ref().map_or("", |key: &Word| &key.text).to_owned();
+                    clause = self.values(&of, inner, &mut values);
+                }
+                _ => {}
+            }
+        }
+        let Some(key) = key else { return Vec::new() };
+        if values.include.is_empty() {
+            self.no_value(&key, values.but);
+        }
+        let end = values.iter().last().map_or(key.span, |last| last.span);
+        let span = Span { end: end.end.max(key.span.end), ..span };
+        let entry = Entry { not, key, values, span, dante: false };
+        let second = clause.and_then(|(span, op, word)| dante::port_entry(&entry, span, &op, word, self));
+        std::iter::once(entry).chain(second).collect()
+    }
+
+    fn values(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) -> Option<(Span, Word, Word)> {
+        let mut clause = None;
+        let mut end: Option<u32> = None;
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
+            end = Some(at.end);
+            match inner.as_rule() {
+                Rule::COMMENT => {}
+                Rule::but => {
+                    values.but = Some(at);
+                    let mut nested = Values::default();
+                    for inner in inner.into_inner() {
+                        match inner.as_rule() {
+                            Rule::kw_except => values.but = Some(self.span(&inner)),
+                            _ => self.value(key, inner, &mut nested),
+                        }
+                    }
+                    if nested.include.is_empty() {
+                        self.report("RS0101", at, "expected a value after `except`");
+                    }
+                    values.exclude = nested.include;
+                }
+                Rule::port_clause => {
+                    let mut words = inner.into_inner().filter_map(|inner| match inner.as_rule() {
+                        Rule::port_op | Rule::word => Some(self.bare(&inner)),
+                        _ => None,
+                    });
+                    let (first, second) = (words.next(), words.next());
+                    clause = match (first, second) {
+                        (Some(word), None) => {
+                            Some((at, Word { text: "=".into(), span: at.at_start(), form: Form::Bare }, word))
+                        }
+                        (Some(op), Some(word)) => Some((at, op, word)),
+                        _ => None,
+                    };
+                }
+                Rule::word if spaced && blame::KEYS.contains(&inner.as_str()) => {
+                    let text = inner.as_str();
+                    self.report("RS0101", at, format!("expected `:` after `{text}`"))
+                        .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
+                    values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+                    return clause;
+                }
+                _ => self.value(key, inner, values),
+            }
+        }
+        clause
+    }
+
+    fn value(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) {
+        let at = self.span(&pair);
+        match pair.as_rule() {
+            Rule::hole => self.hole(at),
+            Rule::port_clause | Rule::op => {
+                let text = pair.as_str();
+                self.report("RS0101", at, format!("expected a value, found `{text}`"));
+                values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+            }
+            _ => {
+                if let Some(word) = self.word(pair) {
+                    values.include.push(dante::value(key, word));
+                }
+            }
+        }
+    }
+
+    fn unknown(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
+        let span = self.span(&pair);
+        let mut words = Vec::new();
+        let mut brace = span;
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            if inner.as_rule() == Rule::block {
+                brace = at;
+                if let Some(unclosed) = inner.into_inner().find(|inner| inner.as_rule() == Rule::unclosed) {
+                    let gave_up = self.span(&unclosed);
+                    self.unclosed_block(brace, gave_up);
+                }
+            } else if let Some(word) = self.word(inner) {
+                words.push(word);
+            }
+        }
+        StatementKind::Broken(self.blame_unknown(words, brace))
+    }
+
+    pub(super) fn name(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
+        pair.into_inner().find_map(|inner| self.word(inner))
+    }
+
+    fn word(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
+        let span = self.span(&pair);
+        match pair.as_rule() {
+            Rule::word | Rule::label | Rule::verdict => Some(self.bare(&pair)),
+            Rule::string => {
+                let mut text = String::new();
+                let mut form = Form::Quoted;
+                for inner in pair.into_inner() {
+                    match inner.as_rule() {
+                        Rule::text => text = unescape(inner.as_str()),
+                        Rule::unclosed => {
+                            form = Form::Broken;
+                            let open = Span { end: span.start + 1, ..span };
+                            self.report("RS0118", open, "a text without its closing quote")
+                                .label_last("opened here")
+                                .help_last("a text ends with a `\"` on the same line");
+                        }
+                        _ => {}
+                    }
+                }
+                Some(Word { text: text.into(), span, form })
+            }
+            Rule::regex => {
+                let text = pair.into_inner().find(|inner| inner.as_rule() == Rule::pattern)?;
+                Some(Word { text: text.as_str().replace("\\/", "/").into(), span, form: Form::Regex })
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn bare(&self, pair: &Pair<'t, Rule>) -> Word {
+        Word { text: pair.as_str().into(), span: self.span(pair), form: Form::Bare }
+    }
+
+    fn hole(&mut self, at: Span) {
+        let comma = Span { end: at.start + 1, ..at };
+        self.report("RS0101", comma, "expected a value between the commas")
+            .fix_last("drop the comma", Edit { span: comma, text: String::new() });
+    }
+
+    fn no_value(&mut self, key: &Word, but: Option<Span>) {
+        let text = self.under(key.span).to_owned();
+        let message = match but {
+            Some(_) => format!("expected a value between `{text}:` and `except`"),
+            None => format!("expected a value after `{text}:`"),
+        };
+        self.report("RS0101", key.span, message);
+    }
+
+    fn unclosed_block(&mut self, block: Span, gave_up: Span) {
+        let open = Span { end: block.start + 1, ..block };
+        let rest = self.text.get(gave_up.start as usize..).unwrap_or_default();
+        let skipped = rest.len() - rest.trim_start().len();
+        let next = gave_up.start.saturating_add(u32::try_from(skipped).unwrap_or(0));
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        let length = u32::try_from(word.len()).unwrap_or(0);
+        let mistake =
+            self.report("RS0118", open, "a block without its closing brace").label_last("opened here");
+        if word.is_empty() {
+            mistake.help_last("add a `}`; the file ends inside the block");
+        } else {
+            let at = Span { start: next, end: next + length, ..gave_up };
+            mistake.related_last(at, "the next statement starts here").help_last("add a `}` before it");
+        }
+    }
+
+    pub(super) fn report(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Last<'_> {
+        self.found.push(Diagnostic::new(Code(code), Level::Error, span, message));
+        Last(self.found.last_mut())
+    }
+
+    pub(super) fn span(&self, pair: &Pair<'t, Rule>) -> Span {
+        let span = pair.as_span();
+        let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { file: self.file, start: at(span.start()), end: at(span.end()) }
+    }
+
+    pub(super) fn under(&self, span: Span) -> &'t str {
+        self.between(span.start, span.end)
+    }
+
+    fn between(&self, start: u32, end: u32) -> &'t str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The span without the space at its ends.
+    pub(super) fn trim(&self, span: Span) -> Span {
+        let text = self.under(span);
+        let front = u32::try_from(text.len() - text.trim_start().len()).unwrap_or(0);
+        let back = u32::try_from(text.len() - text.trim_end().len()).unwrap_or(0);
+        if front + back >= span.end - span.start {
+            return span;
+        }
+        Span { start: span.start + front, end: span.end - back, ..span }
+    }
+}
+
+/// The diagnostic that was reported last, to be added to.
+pub(super) struct Last<'d>(Option<&'d mut Diagnostic>);
+
+impl Last<'_> {
+    fn label_last(self, text: impl Into<String>) -> Self {
+        self.map(|last| last.primary.text = text.into())
+    }
+
+    pub(super) fn help_last(self, text: impl Into<String>) -> Self {
+        self.map(|last| last.help = Some(text.into()))
+    }
+
+    fn related_last(self, span: Span, text: impl Into<String>) -> Self {
+        self.map(|last| last.related.push(crate::diagnostic::Label { span, text: text.into() }))
+    }
+
+    pub(super) fn fix_last(self, title: impl Into<String>, edit: Edit) -> Self {
+        self.map(|last| {
+            last.fix = Some(crate::diagnostic::Fix {
+                title: title.into(),
+                safety: Safety::Unsafe,
+                edits: vec![edit],
+            });
+        })
+    }
+
+    fn map(mut self, change: impl FnOnce(&mut Diagnostic)) -> Self {
+        if let Some(last) = self.0.as_deref_mut() {
+            change(last);
+        }
+        self
+    }
+}
+
+fn broken() -> StatementKind {
+    StatementKind::Broken(Broken::default())
+}
+
+fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, characters.peek()) {
+            ('\\', Some(&next @ ('\\' | '"'))) => {
+                plain.push(next);
+                characters.next();
+            }
+            _ => plain.push(character),
+        }
+    }
+    plain
+}

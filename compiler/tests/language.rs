@@ -1,0 +1,30 @@
+//! What the language says, end to end: texts in, meaning out.
+
+mod support;
+
+use support::{folder, load_files, load_text, render};
+
+#[test]
+fn the_page_of_the_design_is_a_policy() {
+    let page = std::fs::read_to_string(folder("golden/language/page.policy")).expect("the page");
+    let loaded = load_files(&[
+        ("page.policy", &page),
+        ("teams/web.policy", "set extra { extra.example.com }\n"),
+        ("lists/threat.cidr", "192.0.2.0/24\n198.51.100.7\n"),
+    ]);
+    assert!(loaded.model.is_some(), "{}", render(&loaded));
+    assert!(loaded.diagnostics.is_empty(), "{}", render(&loaded));
+    let model = loaded.model.expect("a model");
+    assert_eq!(model.rules.len(), 8);
+    assert_eq!(model.tests[0].cases.len(), 2);
+    assert_eq!(model.invariants.len(), 2);
+    assert!(model.sets.iter().any(|set| &*set.name == "extra"), "the include is read");
+}
+
+#[test]
+fn the_default_policy_is_clean() {
+    let text = std::fs::read_to_string(folder("policies/default.policy")).expect("the policy");
+    let loaded = load_text(&text);
+    assert!(loaded.diagnostics.is_empty(), "{}", render(&loaded));
+    assert!(loaded.policy().is_some());
+}

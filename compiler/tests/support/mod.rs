@@ -1,0 +1,76 @@
+//! What the tests of the language share.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use rustsocks_compiler::diagnostic::{Diagnostic, Label};
+use rustsocks_compiler::load::{Loaded, load};
+use rustsocks_compiler::model::HostFacts;
+use rustsocks_compiler::source::Sources;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
+}
+
+/// A folder of the repository.
+pub fn folder(name: &str) -> PathBuf {
+    root().join(name)
+}
+
+/// Loads one text.
+pub fn load_text(text: &str) -> Loaded {
+    load_files(&[("test.policy", text)])
+}
+
+/// Loads the first of some texts.
+pub fn load_files(files: &[(&str, &str)]) -> Loaded {
+    let map: BTreeMap<String, String> =
+        files.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
+    load(files[0].0, &map, &HostFacts::default(), None)
+}
+
+/// Findings as plain text.
+pub fn render(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    for one in &loaded.diagnostics {
+        render_one(&mut text, &loaded.sources, one);
+    }
+    text
+}
+
+fn render_one(text: &mut String, sources: &Sources, one: &Diagnostic) {
+    let Diagnostic { code, level, message, primary, related, help, fix, .. } = one;
+    let _ = writeln!(text, "{level} {code}: {message}");
+    label(text, sources, primary, "^");
+    for other in related {
+        label(text, sources, other, "-");
+    }
+    if let Some(help) = help {
+        let _ = writeln!(text, "  help: {}", help.replace('\n', "\n        "));
+    }
+    if let Some(fix) = fix {
+        let _ = writeln!(text, "  fix ({:?}): {}", fix.safety, fix.title);
+        for edit in &fix.edits {
+            let old = sources.text(edit.span).escape_debug();
+            let _ = writeln!(text, "    {} `{old}` -> `{}`", sources.place(edit.span), edit.text);
+        }
+    }
+    text.push('\n');
+}
+
+fn label(text: &mut String, sources: &Sources, label: &Label, mark: &str) {
+    let place = sources.place(label.span);
+    let end = sources.end_place(label.span);
+    let line = sources
+        .file(label.span.file)
+        .and_then(|file| file.text().lines().nth(place.line as usize - 1).map(str::to_owned))
+        .unwrap_or_default();
+    let width = if end.line == place.line { (end.column - place.column).max(1) } else { 3 };
+    let line: String = line.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let _ = writeln!(text, "  {place}");
+    let _ = writeln!(text, "    | {line}");
+    let marks = mark.repeat((width as usize).min(160));
+    let _ = writeln!(text, "    | {}{marks} {}", " ".repeat(place.column as usize - 1), label.text);
+}
