@@ -2,11 +2,11 @@
 
 mod support;
 
-use support::{folder, load_files, load_text, render};
+use support::{load_files, load_text, read, render};
 
 #[test]
 fn the_page_of_the_design_is_a_policy() {
-    let page = std::fs::read_to_string(folder("golden/language/page.policy")).expect("the page");
+    let page = read("golden/language/page.policy");
     let loaded = load_files(&[
         ("page.policy", &page),
         ("teams/web.policy", "set extra { extra.example.com }\n"),
@@ -23,7 +23,7 @@ fn the_page_of_the_design_is_a_policy() {
 
 #[test]
 fn the_default_policy_is_clean() {
-    let text = std::fs::read_to_string(folder("policies/default.policy")).expect("the policy");
+    let text = read("policies/default.policy");
     let loaded = load_text(&text);
     assert!(loaded.diagnostics.is_empty(), "{}", render(&loaded));
     assert!(loaded.policy().is_some());

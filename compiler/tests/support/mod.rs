@@ -11,12 +11,19 @@ use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).to_owned()
 }
 
 /// A folder of the repository.
 pub fn folder(name: &str) -> PathBuf {
     root().join(name)
+}
+
+/// A text of the repository.
+pub fn read(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the compiler may not")]
+    let text = std::fs::read_to_string(folder(name));
+    text.unwrap_or_else(|reason| unreachable!("{name}: {reason}"))
 }
 
 /// Loads one text.
@@ -28,7 +35,8 @@ pub fn load_text(text: &str) -> Loaded {
 pub fn load_files(files: &[(&str, &str)]) -> Loaded {
     let map: BTreeMap<String, String> =
         files.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
-    load(files[0].0, &map, &HostFacts::default(), None)
+    let root = files.first().map_or("test.policy", |&(name, _)| name);
+    load(root, &map, &HostFacts::default(), None)
 }
 
 /// Findings as plain text.
