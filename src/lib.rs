@@ -10,4 +10,5 @@ pub mod policy;
 pub mod privilege;
 pub mod session;
 pub mod settings;
+pub mod socks;
 pub mod store;
