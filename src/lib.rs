@@ -6,8 +6,14 @@
 
 pub mod auth;
 pub mod cli;
+pub mod connection;
+pub mod dial;
+pub mod limits;
 pub mod policy;
 pub mod privilege;
+pub mod relay;
+pub mod resolve;
+pub mod server;
 pub mod session;
 pub mod settings;
 pub mod socks;

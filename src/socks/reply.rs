@@ -23,6 +23,8 @@ pub enum Reply {
     AddressTypeNotSupported,
     /// HTTP only: nobody has said who it is.
     AuthenticationRequired,
+    /// HTTP only: what was asked for is no request.
+    BadRequest,
 }
 
 impl Reply {
@@ -30,7 +32,7 @@ impl Reply {
     pub fn v5(self) -> u8 {
         match self {
             Self::Succeeded => 0,
-            Self::GeneralFailure => 1,
+            Self::GeneralFailure | Self::BadRequest => 1,
             Self::NotAllowed | Self::AuthenticationRequired => 2,
             Self::NetworkUnreachable => 3,
             Self::HostUnreachable => 4,
@@ -53,7 +55,8 @@ impl Reply {
             | Self::TtlExpired
             | Self::CommandNotSupported
             | Self::AddressTypeNotSupported
-            | Self::AuthenticationRequired => 91,
+            | Self::AuthenticationRequired
+            | Self::BadRequest => 91,
         }
     }
 
@@ -66,7 +69,7 @@ impl Reply {
             Self::NetworkUnreachable | Self::ConnectionRefused => (502, "Bad Gateway"),
             Self::HostUnreachable | Self::TtlExpired => (504, "Gateway Timeout"),
             Self::CommandNotSupported => (405, "Method Not Allowed"),
-            Self::AddressTypeNotSupported => (400, "Bad Request"),
+            Self::AddressTypeNotSupported | Self::BadRequest => (400, "Bad Request"),
             Self::AuthenticationRequired => (407, "Proxy Authentication Required"),
         }
     }

@@ -1,0 +1,182 @@
+//! THE ROAD: what happens to a connection, from accept to its record. The first file to read.
+//!
+//! ```text
+//! accept → client stage → handshake → authenticate → socks stage ⇄ resolve → dial → reply → relay → record
+//! ```
+//!
+//! Up to the reply everything lives in one boxed future, which is gone once bytes flow: an idle
+//! tunnel is two sockets and a few hundred bytes.
+
+mod attempt;
+mod handshake;
+mod judge;
+mod recheck;
+mod talk;
+mod who;
+
+pub use attempt::Attempt;
+pub use judge::{Blocked, Judge};
+pub use talk::{Refusal, Talk};
+pub use who::{Caller, Who};
+
+use crate::relay::{Stream, Tunnel};
+use crate::server::{Arrival, Road};
+use crate::session::CloseReason;
+use crate::socks::{Ask, Reply};
+use handshake::Handshake;
+use rustsocks_compiler::model::{Stage, canonical};
+use rustsocks_compiler::request::{Command, Method};
+use rustsocks_compiler::{Answer, Policy};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Serves one connection. Its record goes out when this returns, or is dropped.
+pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
+    let policy = road.policy.load();
+    let listener = Arc::clone(arrival.listener.name());
+    let mut attempt = Attempt::new(road.sessions.clone(), arrival.client, listener, &policy);
+    let mut place = arrival.place.take();
+    let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
+        Ok(Passage::Tunnel(tunnel, who, ask)) => carry(&road, tunnel, (who, ask), &mut attempt).await,
+        Err(reason) => reason,
+    };
+    attempt.end(reason);
+}
+
+/// What the road leads to.
+enum Passage {
+    Tunnel(Tunnel, Who, Ask),
+}
+
+/// Everything before bytes flow. Whoever gets no further is told so, as far as it is to know.
+async fn establish(
+    road: &Arc<Road>,
+    policy: &Arc<Policy>,
+    arrival: Arrival,
+    attempt: &mut Attempt,
+    place: &mut Option<crate::limits::Place>,
+) -> Result<Passage, CloseReason> {
+    let deadline = Instant::now() + road.settings.timeouts.handshake.get();
+    let mut arrival = arrival;
+    let caller = arrival.meet(road, deadline, place, attempt).await?;
+    let listener = Arc::clone(&arrival.listener);
+    let mut talk = Talk::new(arrival.stream, deadline);
+    let way = async {
+        let caller = admit(road, policy, caller, attempt).await?;
+        let handshake = Handshake { road, policy, listener: &listener, caller, attempt };
+        let (who, ask) = handshake.request(&mut talk).await?;
+        if let Some(place) = place {
+            place.settle();
+        }
+        let judge = Judge { road, policy, who: &who };
+        let target = match ask.command {
+            Command::Connect => connect(judge, &ask, attempt, &mut talk).await?,
+            Command::Bind | Command::UdpAssociate | Command::BindReply | Command::UdpReply => {
+                return Err(CloseReason::CommandNotSupported.into());
+            }
+        };
+        Ok((target, who, ask))
+    };
+    let way: Result<_, Refusal> = way.await;
+    match way {
+        Ok((target, who, ask)) => {
+            let (client, early) = talk.into_parts();
+            Ok(Passage::Tunnel(Tunnel::new(client, target, early), who, ask))
+        }
+        Err(refusal) => {
+            talk.refuse(refusal).await;
+            Err(refusal.reason)
+        }
+    }
+}
+
+/// The client stage: whether this client may speak to us at all.
+async fn admit(
+    road: &Road,
+    policy: &Policy,
+    mut caller: Caller,
+    attempt: &mut Attempt,
+) -> Result<Caller, Refusal> {
+    if road.auth.is_penalised(caller.address) {
+        return Err(CloseReason::Penalised.into());
+    }
+    let methods = &policy.model().client_methods;
+    let mut failed = None;
+    for spec in methods {
+        match spec.method {
+            Method::PamAddress => match road.auth.address(spec, caller.address).await {
+                Ok(_) => caller.method = Method::PamAddress,
+                Err(error) => {
+                    failed = Some(handshake::reason_of(error));
+                    continue;
+                }
+            },
+            Method::Certificate if caller.certificate.is_empty() => continue,
+            Method::Certificate => caller.method = Method::Certificate,
+            Method::None => {}
+            Method::Gssapi | Method::PamUsername | Method::Password => continue,
+        }
+        failed = None;
+        break;
+    }
+    let decision = policy.admit(&caller.client());
+    if decision.answer() == Answer::Block {
+        attempt.blocked(policy, &decision);
+        return Err(CloseReason::BlockedClient.into());
+    }
+    match failed {
+        Some(reason) if policy.model().stage(Stage::Client).next().is_some() => Err(reason.into()),
+        _ => Ok(caller),
+    }
+}
+
+/// CONNECT: decide, resolve, decide again, dial, reply.
+async fn connect(
+    judge: Judge<'_>,
+    ask: &Ask,
+    attempt: &mut Attempt,
+    talk: &mut Talk,
+) -> Result<Stream, Refusal> {
+    let permits = judge.permits(Command::Connect, &ask.host, ask.port).await.map_err(|blocked| {
+        if let Blocked::Rule(rule) = blocked {
+            attempt.decided(judge.policy, false, rule);
+        }
+        judge.refusal(blocked)
+    })?;
+    let first = permits.first().map(|permit| (permit.target(), permit.rule()));
+    if let Some((target, rule)) = first {
+        attempt.decided(judge.policy, true, rule);
+        attempt.note(|record| record.target = Some(target));
+    }
+    let dialled = judge.road.dialer.dial(permits).await?;
+    let local = dialled.stream.local_addr().map_err(|_| CloseReason::InternalError)?;
+    if first.is_none_or(|(target, _)| target != dialled.permit.target()) {
+        attempt.decided(judge.policy, true, dialled.permit.rule());
+        attempt.note(|record| record.target = Some(dialled.permit.target()));
+    }
+    attempt.note(|record| record.egress = Some(canonical(local.ip())));
+    attempt.establish();
+    talk.reply(Reply::Succeeded, local).await?;
+    Ok(Stream::Tcp(dialled.stream))
+}
+
+/// Relays until one of the two ends it, a clock runs out, or somebody cuts it.
+async fn carry(road: &Arc<Road>, tunnel: Tunnel, asked: (Who, Ask), attempt: &mut Attempt) -> CloseReason {
+    let Some(live) = attempt.establish() else { return CloseReason::InternalError };
+    let recheck = road.settings.policy.ask_live_sessions_again.then(|| Box::new(asked));
+    let counters = Arc::clone(&live.counters);
+    let cut = async {
+        tokio::select! {
+            () = live.kill.cancelled() => CloseReason::Killed,
+            () = recheck::blocked(road, recheck, live.record.target, attempt) => CloseReason::BlockedByReload,
+        }
+    };
+    tunnel.run(&road.clocks, &road.pipes, &counters, cut).await
+}
+
+/// The address of a client as the policy and the records have it.
+pub fn client_address(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(canonical(peer.ip()), peer.port())
+}
+

@@ -1,0 +1,43 @@
+//! A live session before a policy that came after it.
+
+use super::attempt::Attempt;
+use super::judge::Judge;
+use super::who::Who;
+use crate::connection::Blocked;
+use crate::server::Road;
+use crate::socks::Ask;
+use rustsocks_compiler::model::Host;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Asks again whenever the policy changes; done once one blocks what is under way. Without
+/// somebody to ask about it never is.
+pub(super) async fn blocked(
+    road: &Arc<Road>,
+    asked: Option<Box<(Who, Ask)>>,
+    target: Option<SocketAddr>,
+    attempt: &mut Attempt,
+) {
+    let (Some(asked), Some(target)) = (asked, target) else { return std::future::pending().await };
+    let (mut who, ask) = *asked;
+    let mut changes = road.policy.subscribe();
+    while changes.changed().await.is_ok() {
+        let policy = road.policy.load();
+        who.principal = policy.principal(who.principal.user().cloned(), who.principal.groups().to_vec());
+        let decision = policy.admit(&who.caller.client());
+        if decision.answer() == rustsocks_compiler::Answer::Block {
+            attempt.blocked(&policy, &decision);
+            return;
+        }
+        let name = match &ask.host {
+            Host::Name(name) => Some(name),
+            Host::Address(_) => None,
+        };
+        let judge = Judge { road, policy: &policy, who: &who };
+        if let Err(Blocked::Rule(rule)) = judge.permit(ask.command, name, target.ip(), target.port()) {
+            attempt.decided(&policy, false, rule);
+            return;
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,180 @@
+//! Permit → stream. Dialling takes a [`Permit`]: no address is dialled that was not decided upon.
+//!
+//! Of several addresses the families take turns, and each gets a head start before the next is
+//! tried beside it (RFC 8305); the first to answer wins. One deadline covers them all.
+
+use crate::session::CloseReason;
+use crate::settings::Settings;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustix::io::Errno;
+use rustsocks_compiler::Permit;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Where our connections to targets come from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Egress {
+    /// From this address; targets of the other family cannot be reached.
+    Address(IpAddr),
+    /// Through this interface.
+    Interface(String),
+}
+
+impl Egress {
+    /// Reads an address, or else the name of an interface.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Interface(text.into()), Self::Address)
+    }
+}
+
+/// Opens connections to targets. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    deadline: Duration,
+    stagger: Duration,
+    egress: Option<Egress>,
+}
+
+/// A connection with the right that it was opened by.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Whom it reaches, and by which rule.
+    pub permit: Permit,
+}
+
+impl Dialer {
+    /// A dialler as the settings want it.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            deadline: settings.timeouts.connect.get(),
+            stagger: settings.resolver.stagger.get(),
+            egress: settings.relay.egress.as_deref().map(Egress::parse),
+        }
+    }
+
+    /// Where connections come from.
+    pub fn egress(&self) -> Option<&Egress> {
+        self.egress.as_ref()
+    }
+
+    /// Connects to the first of the permitted addresses that answers.
+    ///
+    /// # Errors
+    /// The most telling of what went wrong.
+    pub async fn dial(&self, permits: Vec<Permit>) -> Result<Dialled, CloseReason> {
+        let race = async {
+            match <[Permit; 1]>::try_from(permits) {
+                Ok([permit]) => self.connect(permit).await,
+                Err(permits) => self.race(in_turns(permits)).await,
+            }
+        };
+        tokio::time::timeout(self.deadline, race).await.unwrap_or(Err(CloseReason::ConnectTimeout))
+    }
+
+    async fn race(&self, mut waiting: VecDeque<Permit>) -> Result<Dialled, CloseReason> {
+        let mut running = FuturesUnordered::new();
+        let mut worst = None;
+        loop {
+            match waiting.pop_front() {
+                Some(permit) => running.push(self.connect(permit)),
+                None if running.is_empty() => return Err(worst.unwrap_or(CloseReason::HostUnreachable)),
+                None => {}
+            }
+            let head_start = tokio::time::sleep(self.stagger);
+            tokio::pin!(head_start);
+            loop {
+                // Both arms may be dropped at any point: attempts live on in `running`.
+                tokio::select! {
+                    Some(outcome) = running.next() => match outcome {
+                        Ok(dialled) => return Ok(dialled),
+                        Err(reason) => {
+                            worst = Some(worst.map_or(reason, |before| more_telling(before, reason)));
+                            break;
+                        }
+                    },
+                    () = &mut head_start, if !waiting.is_empty() => break,
+                }
+            }
+        }
+    }
+
+    async fn connect(&self, permit: Permit) -> Result<Dialled, CloseReason> {
+        let target = permit.target();
+        let socket = self.socket(target).map_err(|error| reason_of(&error))?;
+        let stream = socket.connect(target).await.map_err(|error| reason_of(&error))?;
+        Ok(Dialled { stream, permit })
+    }
+
+    fn socket(&self, target: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = if target.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(true)?;
+        match &self.egress {
+            Some(Egress::Address(address)) if address.is_ipv4() == target.is_ipv4() => {
+                late_port(&socket);
+                socket.bind(SocketAddr::new(*address, 0))?;
+            }
+            Some(Egress::Address(_)) => return Err(Errno::NETUNREACH.into()),
+            Some(Egress::Interface(name)) => socket.bind_device(Some(name.as_bytes()))?,
+            None => {}
+        }
+        Ok(socket)
+    }
+}
+
+/// Leaves the choice of the port to `connect`, so that one is free as long as its pair of
+/// addresses is: else the machine runs out of ports.
+fn late_port(socket: &TcpSocket) {
+    use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+    if let Err(error) = setsockopt(socket, IpBindAddressNoPort, &true) {
+        tracing::debug!(%error, "ports are chosen early");
+    }
+}
+
+/// The families take turns, beginning with that of the first address.
+fn in_turns(permits: Vec<Permit>) -> VecDeque<Permit> {
+    let first_is_v4 = permits.first().is_some_and(|permit| permit.target().is_ipv4());
+    let (ours, others): (Vec<_>, Vec<_>) =
+        permits.into_iter().partition(|permit| permit.target().is_ipv4() == first_is_v4);
+    let (mut ours, mut others) = (ours.into_iter(), others.into_iter());
+    let mut turns = VecDeque::new();
+    loop {
+        match (ours.next(), others.next()) {
+            (None, None) => return turns,
+            (one, other) => turns.extend(one.into_iter().chain(other)),
+        }
+    }
+}
+
+/// A target that refuses says more than one that is silent, and that more than one without a way.
+fn more_telling(one: CloseReason, other: CloseReason) -> CloseReason {
+    let rank = |reason| match reason {
+        CloseReason::ConnectionRefused => 0,
+        CloseReason::ConnectTimeout => 1,
+        CloseReason::HostUnreachable => 2,
+        CloseReason::NetworkUnreachable => 3,
+        _ => 4,
+    };
+    if rank(other) < rank(one) { other } else { one }
+}
+
+/// Whose fault an error of `connect` is.
+pub fn reason_of(error: &io::Error) -> CloseReason {
+    match Errno::from_io_error(error) {
+        Some(Errno::CONNREFUSED | Errno::CONNRESET) => CloseReason::ConnectionRefused,
+        Some(Errno::NETUNREACH | Errno::NETDOWN | Errno::AFNOSUPPORT) => CloseReason::NetworkUnreachable,
+        Some(Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::ACCESS | Errno::PERM | Errno::INVAL) => {
+            CloseReason::HostUnreachable
+        }
+        Some(Errno::TIMEDOUT) => CloseReason::ConnectTimeout,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
+            CloseReason::ResourceExhausted
+        }
+        _ => CloseReason::InternalError,
+    }
+}

@@ -1,0 +1,198 @@
+//! Listening sockets. They are opened before rights are dropped and before the runtime starts.
+
+use crate::relay::{Stream, keep_alive};
+use crate::settings::sections;
+use crate::settings::value::{Listen, Net, Protocol, Span};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::{TcpListener, UnixListener};
+
+/// Why a listener can not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on `{address}`: {error}")]
+pub struct BindError {
+    /// Where.
+    pub address: Listen,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// A listener that clients can reach.
+#[derive(Debug)]
+pub struct Listener {
+    name: Arc<str>,
+    socket: Listening,
+    protocols: Vec<Protocol>,
+    balancers: Vec<Net>,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    /// The path is removed when the listener is dropped.
+    Unix(UnixListener, Option<PathBuf>),
+}
+
+/// Clients on a socket of the file system are clients of this host.
+const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Listener {
+    /// Opens a listener as the settings want it. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// Says which one and why.
+    pub fn open(settings: &sections::Listener, backlog: u32, keepalive: Span) -> Result<Self, BindError> {
+        let fail = |error| BindError { address: settings.address.clone(), error };
+        let socket = match &settings.address {
+            Listen::Tcp(address) => Listening::tcp(listen(*address, backlog).map_err(fail)?, keepalive),
+            Listen::Unix(path) => Listening::unix(path.clone(), backlog),
+            Listen::Inherit(name) => super::inherit::take(name)
+                .and_then(|socket| Listening::inherited(socket, keepalive)),
+        }
+        .map_err(fail)?;
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            socket,
+            protocols: settings.protocols.clone(),
+            balancers: settings.proxy_protocol.clone(),
+        })
+    }
+
+    /// What the policy and the records call it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether clients may speak a protocol to it.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.protocols.contains(&protocol)
+    }
+
+    /// The load balancers that it expects; with any, nobody else is served.
+    pub fn balancers(&self) -> &[Net] {
+        &self.balancers
+    }
+
+    /// Where it listens; `None` for a socket in the file system.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Listening::Tcp(socket) => socket.local_addr().ok(),
+            Listening::Unix(..) => None,
+        }
+    }
+
+    /// The next connection. Safe to drop: then it stays in the queue.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match &self.socket {
+            Listening::Tcp(socket) => socket.accept().await.map(|(tcp, peer)| (Stream::Tcp(tcp), peer)),
+            Listening::Unix(socket, _) => {
+                socket.accept().await.map(|(unix, _)| (Stream::Unix(unix), LOCAL_CLIENT))
+            }
+        }
+    }
+}
+
+impl Listening {
+    fn tcp(socket: Socket, keepalive: Span) -> io::Result<Self> {
+        // Connections inherit these, so that none costs a system call of its own.
+        socket.set_tcp_nodelay(true)?;
+        if let Some(after) = keepalive.limit() {
+            keep_alive(&socket, after)?;
+        }
+        TcpListener::from_std(socket.into()).map(Self::Tcp)
+    }
+
+    fn unix(path: PathBuf, backlog: u32) -> io::Result<Self> {
+        remove_stale(&path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+        socket.bind(&socket2::SockAddr::unix(&path)?)?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        UnixListener::from_std(socket.into()).map(|socket| Self::Unix(socket, Some(path)))
+    }
+
+    fn inherited(socket: Socket, keepalive: Span) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        match socket.domain()? {
+            Domain::UNIX => UnixListener::from_std(socket.into()).map(|socket| Self::Unix(socket, None)),
+            _ => Self::tcp(socket, keepalive),
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Self::Unix(_, Some(path)) = self
+            && let Err(error) = std::fs::remove_file(&*path)
+        {
+            tracing::debug!(%error, path = %path.display(), "the socket stays in the file system");
+        }
+    }
+}
+
+/// Opens a TCP socket; an IPv6 one for all addresses answers IPv4 as well.
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+/// Removes what a server that died has left; not the socket of one that lives, nor another file.
+fn remove_stale(path: &PathBuf) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt as _;
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(meta) if !meta.file_type().is_socket() => Err(io::ErrorKind::AlreadyExists.into()),
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+            Err(_) => std::fs::remove_file(path),
+        },
+    }
+}
+
+/// A descriptor that is kept for the moment when there are no others.
+pub(super) struct Reserve(Option<File>);
+
+impl Reserve {
+    pub(super) fn new() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    /// Closes one waiting connection, so that its client learns of the trouble.
+    pub(super) fn shed(&mut self, listener: &Listener) -> bool {
+        drop(self.0.take());
+        let socket = match &listener.socket {
+            Listening::Tcp(socket) => socket.as_fd(),
+            Listening::Unix(socket, _) => socket.as_fd(),
+        };
+        let shed = rustix::net::accept(socket).is_ok();
+        self.0 = File::open("/dev/null").ok();
+        shed
+    }
+}
+
+/// How many descriptors there may be.
+pub(super) fn descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Takes as many descriptors as the system lets us have. Call it before [`super::Road::new`].
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the number of descriptors stays as it is");
+    }
+}

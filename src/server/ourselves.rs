@@ -1,0 +1,95 @@
+//! The loop guard: addresses that are our own, to which nobody is led. A proxy that connects to
+//! itself would do so for ever.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What we listen on.
+#[derive(Debug, Default)]
+pub struct Ourselves {
+    exact: Vec<SocketAddr>,
+    /// Ports that are open on every address of this host.
+    everywhere: Vec<u16>,
+    host: Vec<IpAddr>,
+    datagrams: Mutex<HashSet<SocketAddr>>,
+}
+
+impl Ourselves {
+    /// Listeners of TCP.
+    pub fn new(own: &[SocketAddr]) -> Self {
+        let own = own.iter().map(|&one| SocketAddr::new(one.ip().to_canonical(), one.port()));
+        let (everywhere, exact): (Vec<_>, Vec<_>) = own.partition(|one| one.ip().is_unspecified());
+        let everywhere = everywhere.into_iter().map(|one| one.port()).collect();
+        Self { exact, everywhere, host: addresses_of_host(), datagrams: Mutex::default() }
+    }
+
+    /// Whether a target is one of them.
+    pub fn is(&self, target: SocketAddr) -> bool {
+        self.exact.contains(&target) || (self.everywhere.contains(&target.port()) && self.is_host(target.ip()))
+    }
+
+    fn is_host(&self, address: IpAddr) -> bool {
+        address.is_loopback() || address.is_unspecified() || self.host.contains(&address)
+    }
+
+    /// Whether a target is the socket of an association of ours.
+    pub fn is_association(&self, target: SocketAddr) -> bool {
+        let datagrams = self.datagrams();
+        datagrams.contains(&target)
+            || (self.is_host(target.ip()) && datagrams.iter().any(|one| is_any(one, target)))
+    }
+
+    /// An association opens or closes its socket.
+    pub(crate) fn associate(&self, socket: SocketAddr, open: bool) {
+        let mut datagrams = self.datagrams();
+        if open {
+            datagrams.insert(socket);
+        } else {
+            datagrams.remove(&socket);
+        }
+    }
+
+    fn datagrams(&self) -> MutexGuard<'_, HashSet<SocketAddr>> {
+        self.datagrams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_any(one: &SocketAddr, target: SocketAddr) -> bool {
+    one.ip().is_unspecified() && one.port() == target.port()
+}
+
+/// The addresses of the interfaces of this host.
+fn addresses_of_host() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    interfaces
+        .filter_map(|interface| interface.address)
+        .filter_map(|address| match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
+            (Some(v4), _) => Some(IpAddr::V4(v4.ip())),
+            (None, Some(v6)) => Some(IpAddr::V6(v6.ip())),
+            (None, None) => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_known_by_every_address_they_answer_to() {
+        let own = ["127.0.0.1:1080", "[::]:1081"].map(|text| text.parse().expect("an address"));
+        let ourselves = Ourselves::new(&own);
+        for (target, is) in [
+            ("127.0.0.1:1080", true),
+            ("127.0.0.2:1080", false),
+            ("127.9.9.9:1081", true),
+            ("[::1]:1081", true),
+            ("0.0.0.0:1081", true),
+            ("127.0.0.1:1082", false),
+            ("192.0.2.1:1081", false),
+        ] {
+            assert_eq!(ourselves.is(target.parse().expect("an address")), is, "{target}");
+        }
+    }
+}
