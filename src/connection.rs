@@ -179,4 +179,3 @@ async fn carry(road: &Arc<Road>, tunnel: Tunnel, asked: (Who, Ask), attempt: &mu
 pub fn client_address(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(canonical(peer.ip()), peer.port())
 }
-

@@ -151,11 +151,7 @@ impl Drop for Attempt {
 /// What the policy said, as records have it.
 fn verdict(policy: &Policy, passed: bool, rule: Option<RuleId>) -> VerdictTaken {
     let place = rule.and_then(|rule| policy.model().rule(rule)).map(|rule| policy.model().line(rule.head));
-    VerdictTaken {
-        passed,
-        rule: policy.label(rule).into(),
-        rule_place: place.unwrap_or_default().into(),
-    }
+    VerdictTaken { passed, rule: policy.label(rule).into(), rule_place: place.unwrap_or_default().into() }
 }
 
 /// How an attempt that never was established went.

@@ -56,7 +56,9 @@ impl Handshake<'_> {
         let spoken = socks::spoken(talk.first_byte().await?);
         // Whoever speaks nothing of ours is answered as by a server that knows SOCKS5 alone.
         talk.words = Words::Socks5Greeting;
-        spoken.filter(|&spoken| self.listener.speaks(protocol(spoken))).ok_or(CloseReason::ProtocolError.into())
+        spoken
+            .filter(|&spoken| self.listener.speaks(protocol(spoken)))
+            .ok_or(CloseReason::ProtocolError.into())
     }
 
     async fn socks5(&mut self, talk: &mut Talk) -> Result<(Shown, Ask), Refusal> {

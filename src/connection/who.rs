@@ -3,9 +3,7 @@
 use rustsocks_compiler::Policy;
 use rustsocks_compiler::model::Timestamp;
 use rustsocks_compiler::oracle::Facts;
-use rustsocks_compiler::request::{
-    Client, Command, Method, Principal, ProxyProtocol, Request, Target,
-};
+use rustsocks_compiler::request::{Client, Command, Method, Principal, ProxyProtocol, Request, Target};
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -9,6 +9,6 @@ mod stream;
 mod tunnel;
 
 pub use pipe::Pipes;
-pub(crate) use stream::keep_alive;
 pub use stream::Stream;
+pub(crate) use stream::keep_alive;
 pub use tunnel::{Clocks, Tunnel};

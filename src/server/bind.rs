@@ -52,8 +52,9 @@ impl Listener {
         let socket = match &settings.address {
             Listen::Tcp(address) => Listening::tcp(listen(*address, backlog).map_err(fail)?, keepalive),
             Listen::Unix(path) => Listening::unix(path.clone(), backlog),
-            Listen::Inherit(name) => super::inherit::take(name)
-                .and_then(|socket| Listening::inherited(socket, keepalive)),
+            Listen::Inherit(name) => {
+                super::inherit::take(name).and_then(|socket| Listening::inherited(socket, keepalive))
+            }
         }
         .map_err(fail)?;
         Ok(Self {

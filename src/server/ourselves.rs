@@ -26,7 +26,8 @@ impl Ourselves {
 
     /// Whether a target is one of them.
     pub fn is(&self, target: SocketAddr) -> bool {
-        self.exact.contains(&target) || (self.everywhere.contains(&target.port()) && self.is_host(target.ip()))
+        self.exact.contains(&target)
+            || (self.everywhere.contains(&target.port()) && self.is_host(target.ip()))
     }
 
     fn is_host(&self, address: IpAddr) -> bool {

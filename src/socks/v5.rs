@@ -223,7 +223,10 @@ mod tests {
         assert_eq!(refused(b"\x05\x01\x00\x03\x00\x00\x50", request), WireError::Name(HostError::Empty));
         let nul = b"\x05\x01\x00\x03\x0elocalhost\0.evil\x00\x50";
         assert_eq!(refused(&nul[..], request), WireError::Name(HostError::Character('\0')));
-        assert_eq!(refused(b"\x05\x01\x00\x03\x01\xff\x00\x50", request), WireError::Name(HostError::NotText));
+        assert_eq!(
+            refused(b"\x05\x01\x00\x03\x01\xff\x00\x50", request),
+            WireError::Name(HostError::NotText)
+        );
     }
 
     #[test]
