@@ -1,7 +1,6 @@
 //! What is decided upon.
 
 use crate::model::{Name, Timestamp};
-use crate::tree::principals::PrincipalClass;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -197,7 +196,7 @@ pub struct Principal {
     user: Option<Arc<str>>,
     groups: Vec<Arc<str>>,
     /// The policy that has classified it, and the class; see [`crate::tree`].
-    pub(crate) class: Option<PrincipalClass>,
+    pub(crate) class: Option<(u64, u32)>,
 }
 
 impl Principal {

@@ -61,18 +61,15 @@ pub(crate) struct Resolved {
     pub(crate) found: Vec<Diagnostic>,
 }
 
-/// Resolves the statements of all files; `lists` has the list behind each path, by its place, and
-/// `found` what the parser has found.
+/// Resolves the statements of all files; `lists` has the list behind each path, by its place.
 pub(crate) fn resolve(
     files: &[File],
     sources: &Sources,
     host: &HostFacts,
     lists: &HashMap<Span, Arc<List>>,
-    found: &[Diagnostic],
 ) -> Resolved {
     let statements = in_order(files);
     let mut resolver = Resolver::new(sources, host, lists);
-    resolver.form = found.iter().map(|one| one.primary.span).collect();
     resolver.collect(&statements);
     resolver.definitions();
     resolver.statements(&statements);
@@ -103,8 +100,6 @@ fn in_order(files: &[File]) -> Vec<(FileId, &Statement)> {
 }
 
 pub(crate) struct Resolver<'a> {
-    /// Where the parser found something wrong.
-    form: Vec<Span>,
     sources: &'a Sources,
     host: &'a HostFacts,
     lists: &'a HashMap<Span, Arc<List>>,
@@ -137,7 +132,6 @@ impl<'a> Resolver<'a> {
     fn new(sources: &'a Sources, host: &'a HostFacts, lists: &'a HashMap<Span, Arc<List>>) -> Self {
         let model = Model { host: host.clone(), sources: sources.clone(), ..Model::default() };
         Self {
-            form: Vec::new(),
             sources,
             host,
             lists,
