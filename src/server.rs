@@ -8,7 +8,7 @@ mod ourselves;
 mod road;
 
 pub use arrival::Arrival;
-pub use bind::{BindError, Listener, raise_descriptor_limit};
+pub use bind::{BindError, Bound, Listener, raise_descriptor_limit};
 pub use ourselves::Ourselves;
 pub use road::Road;
 

@@ -13,9 +13,10 @@ mod user;
 
 pub use exit::{Exit, Failure};
 pub use options::SettingsOptions;
-pub use print::{complain, is_colored, print};
+pub use print::{complain, is_colored, is_colored_log, print};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// A SOCKS proxy server ruled by a declarative policy language.
@@ -65,7 +66,12 @@ pub enum Command {
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    main_with(std::env::args_os())
+}
+
+/// Runs the program on arguments, the first of which is its name.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };

@@ -19,6 +19,11 @@ pub fn is_colored() -> bool {
     !matches!(anstream::stdout().current_choice(), anstream::ColorChoice::Never)
 }
 
+/// Whether what goes to standard error is coloured.
+pub fn is_colored_log() -> bool {
+    !matches!(anstream::stderr().current_choice(), anstream::ColorChoice::Never)
+}
+
 /// Writes to standard output. Where the reader has gone (`| head`) the program ends in peace.
 pub fn print(text: impl Display) {
     let mut out = anstream::stdout().lock();

@@ -22,17 +22,10 @@ pub struct Attempt {
 enum Stage {
     /// Not established: the record grows.
     Asking(Box<SessionRecord>),
-    /// Established: the record stands, counters go on.
-    Live(LiveSession, Option<Box<Later>>),
+    /// Established: the record stands, counters go on. Only the verdict may change, by a reload.
+    Live(LiveSession, Option<Box<VerdictTaken>>),
     /// Gone out.
     Over,
-}
-
-/// What is learnt after a session was established: by a reload, or by the first datagram.
-#[derive(Debug, Default)]
-struct Later {
-    verdict: Option<VerdictTaken>,
-    target: Option<SocketAddr>,
 }
 
 impl Attempt {
@@ -93,15 +86,8 @@ impl Attempt {
         let verdict = verdict(policy, passed, rule);
         match &mut self.stage {
             Stage::Asking(record) => record.verdict = Some(verdict),
-            Stage::Live(_, later) => later.get_or_insert_default().verdict = Some(verdict),
+            Stage::Live(_, changed) => *changed = Some(Box::new(verdict)),
             Stage::Over => {}
-        }
-    }
-
-    /// Notes the first peer that a session reached after it was established.
-    pub fn reached(&mut self, target: SocketAddr) {
-        if let Stage::Live(_, later) = &mut self.stage {
-            later.get_or_insert_default().target.get_or_insert(target);
         }
     }
 
@@ -134,14 +120,13 @@ impl Attempt {
                 record.status = status_of(reason);
                 *record
             }
-            Stage::Live(live, later) => {
+            Stage::Live(live, changed) => {
                 let LiveSession { record, counters, .. } = live;
                 let mut record = (*record).clone();
                 counters.store_in(&mut record);
                 record.status = Status::Closed;
-                if let Some(later) = later {
-                    record.verdict = later.verdict.or(record.verdict);
-                    record.target = record.target.or(later.target);
+                if let Some(verdict) = changed {
+                    record.verdict = Some(*verdict);
                 }
                 record
             }

@@ -53,6 +53,22 @@ impl LivePolicy {
         self.changes.send_modify(|generation| *generation += 1);
     }
 
+    /// Notes that a reload found the policy in force.
+    pub fn unchanged(&self) {
+        self.note(|health, _| {
+            health.failure = None;
+            health.reloads_ok += 1;
+        });
+    }
+
+    /// Notes that a reload failed, with the reason in one line; the policy in force stays.
+    pub fn failed(&self, reason: String) {
+        self.note(|health, _| {
+            health.failure = Some(reason);
+            health.reloads_failed += 1;
+        });
+    }
+
     /// Changes whenever another policy is put in force: counts them.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

@@ -40,6 +40,12 @@ pub(super) fn target(settings: &Privileges) -> Result<Option<Target>, PrivilegeE
     }
 }
 
+/// The ids of the user that the server will become, if it becomes another.
+pub(super) fn ids(settings: &Privileges) -> Option<(u32, u32)> {
+    let target = target(settings).ok().flatten()?;
+    Some((target.uid.as_raw(), target.gid.as_raw()))
+}
+
 fn find_user(name: &str) -> Result<Target, PrivilegeError> {
     let found = refused("looking up the user", User::from_name(name))?;
     let user = found.ok_or_else(|| PrivilegeError::NoUser(name.into()))?;

@@ -128,6 +128,11 @@ pub fn confine_server(settings: &Privileges, writable: &[PathBuf]) -> Result<Lev
     Ok(Level { user: user.name, root: user.root, bare, landlock, seccomp })
 }
 
+/// User and group that the server will become; `None` where it stays who it is.
+pub fn server_user(settings: &Privileges) -> Option<(u32, u32)> {
+    drop::ids(settings)
+}
+
 /// Leaves the helper what PAM modules need and nothing more.
 ///
 /// # Errors

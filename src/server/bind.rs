@@ -35,12 +35,72 @@ pub struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    /// The path is removed when the listener is dropped.
-    Unix(UnixListener, Option<PathBuf>),
+    Unix(UnixListener, #[expect(dead_code, reason = "held to be dropped")] Option<UnixPath>),
 }
 
 /// Clients on a socket of the file system are clients of this host.
 const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A socket that clients can reach already, though nobody accepts yet.
+#[derive(Debug)]
+pub struct Bound {
+    name: Arc<str>,
+    address: Listen,
+    socket: Socket,
+    path: Option<UnixPath>,
+    protocols: Vec<Protocol>,
+    balancers: Vec<Net>,
+}
+
+/// A path that is removed when it is dropped.
+#[derive(Debug)]
+struct UnixPath(PathBuf);
+
+impl Bound {
+    /// Opens the socket of a listener as the settings want it. It needs no runtime: this is done
+    /// while the process still has its privileges and one thread.
+    ///
+    /// # Errors
+    /// Says which one and why.
+    pub fn open(settings: &sections::Listener, backlog: u32, keepalive: Span) -> Result<Self, BindError> {
+        let fail = |error| BindError { address: settings.address.clone(), error };
+        let (socket, path) = match &settings.address {
+            Listen::Tcp(address) => (listen(*address, backlog).map_err(fail)?, None),
+            Listen::Unix(path) => (listen_unix(path, backlog).map_err(fail)?, Some(UnixPath(path.clone()))),
+            Listen::Inherit(name) => (super::inherit::take(name).map_err(fail)?, None),
+        };
+        prepare(&socket, keepalive).map_err(fail)?;
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            address: settings.address.clone(),
+            socket,
+            path,
+            protocols: settings.protocols.clone(),
+            balancers: settings.proxy_protocol.clone(),
+        })
+    }
+
+    /// Where it listens: with the port that was picked, where one was.
+    pub fn address(&self) -> Listen {
+        let bound = self.socket.local_addr().ok().and_then(|address| address.as_socket());
+        bound.map_or_else(|| self.address.clone(), Listen::Tcp)
+    }
+
+    /// Gets ready to accept. Call it inside the runtime that will.
+    ///
+    /// # Errors
+    /// Where the runtime does not take the socket.
+    pub fn listen(self) -> Result<Listener, BindError> {
+        let fail = |error| BindError { address: self.address.clone(), error };
+        let is_unix = self.socket.domain().map_err(fail)? == Domain::UNIX;
+        let socket = if is_unix {
+            Listening::Unix(UnixListener::from_std(self.socket.into()).map_err(fail)?, self.path)
+        } else {
+            Listening::Tcp(TcpListener::from_std(self.socket.into()).map_err(fail)?)
+        };
+        Ok(Listener { name: self.name, socket, protocols: self.protocols, balancers: self.balancers })
+    }
+}
 
 impl Listener {
     /// Opens a listener as the settings want it. Call it inside a runtime.
@@ -48,21 +108,7 @@ impl Listener {
     /// # Errors
     /// Says which one and why.
     pub fn open(settings: &sections::Listener, backlog: u32, keepalive: Span) -> Result<Self, BindError> {
-        let fail = |error| BindError { address: settings.address.clone(), error };
-        let socket = match &settings.address {
-            Listen::Tcp(address) => Listening::tcp(listen(*address, backlog).map_err(fail)?, keepalive),
-            Listen::Unix(path) => Listening::unix(path.clone(), backlog),
-            Listen::Inherit(name) => {
-                super::inherit::take(name).and_then(|socket| Listening::inherited(socket, keepalive))
-            }
-        }
-        .map_err(fail)?;
-        Ok(Self {
-            name: settings.name.as_str().into(),
-            socket,
-            protocols: settings.protocols.clone(),
-            balancers: settings.proxy_protocol.clone(),
-        })
+        Bound::open(settings, backlog, keepalive)?.listen()
     }
 
     /// What the policy and the records call it.
@@ -99,41 +145,31 @@ impl Listener {
     }
 }
 
-impl Listening {
-    fn tcp(socket: Socket, keepalive: Span) -> io::Result<Self> {
-        // Connections inherit these, so that none costs a system call of its own.
-        socket.set_tcp_nodelay(true)?;
-        if let Some(after) = keepalive.limit() {
-            keep_alive(&socket, after)?;
-        }
-        TcpListener::from_std(socket.into()).map(Self::Tcp)
-    }
-
-    fn unix(path: PathBuf, backlog: u32) -> io::Result<Self> {
-        remove_stale(&path)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-        socket.bind(&socket2::SockAddr::unix(&path)?)?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        UnixListener::from_std(socket.into()).map(|socket| Self::Unix(socket, Some(path)))
-    }
-
-    fn inherited(socket: Socket, keepalive: Span) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        match socket.domain()? {
-            Domain::UNIX => UnixListener::from_std(socket.into()).map(|socket| Self::Unix(socket, None)),
-            _ => Self::tcp(socket, keepalive),
+impl Drop for UnixPath {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "the socket stays in the file system");
         }
     }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if let Self::Unix(_, Some(path)) = self
-            && let Err(error) = std::fs::remove_file(&*path)
-        {
-            tracing::debug!(%error, path = %path.display(), "the socket stays in the file system");
-        }
+/// Connections inherit these, so that none costs a system call of its own.
+fn prepare(socket: &Socket, keepalive: Span) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    if socket.domain()? == Domain::UNIX {
+        return Ok(());
     }
+    socket.set_tcp_nodelay(true)?;
+    keepalive.limit().map_or(Ok(()), |after| keep_alive(socket, after))
+}
+
+/// Opens a socket in the file system.
+fn listen_unix(path: &PathBuf, backlog: u32) -> io::Result<Socket> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
 }
 
 /// Opens a TCP socket; an IPv6 one for all addresses answers IPv4 as well.

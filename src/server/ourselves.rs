@@ -21,7 +21,7 @@ impl Ourselves {
         let own = own.iter().map(|&one| SocketAddr::new(one.ip().to_canonical(), one.port()));
         let (everywhere, exact): (Vec<_>, Vec<_>) = own.partition(|one| one.ip().is_unspecified());
         let everywhere = everywhere.into_iter().map(|one| one.port()).collect();
-        Self { exact, everywhere, host: addresses_of_host(), datagrams: Mutex::default() }
+        Self { exact, everywhere, host: crate::policy::host::addresses(), datagrams: Mutex::default() }
     }
 
     /// Whether a target is one of them.
@@ -58,19 +58,6 @@ impl Ourselves {
 
 fn is_any(one: &SocketAddr, target: SocketAddr) -> bool {
     one.ip().is_unspecified() && one.port() == target.port()
-}
-
-/// The addresses of the interfaces of this host.
-fn addresses_of_host() -> Vec<IpAddr> {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-    interfaces
-        .filter_map(|interface| interface.address)
-        .filter_map(|address| match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-            (Some(v4), _) => Some(IpAddr::V4(v4.ip())),
-            (None, Some(v6)) => Some(IpAddr::V6(v6.ip())),
-            (None, None) => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,167 @@
+//! Loads a SOCKS5 server and says how it bears it: time to open a tunnel, time of a round trip,
+//! bytes and datagrams per second, and what it cost the server in processor time and memory.
+//!
+//! ```text
+//! cargo run --release --example load-test -- --connections 5000
+//! cargo run --release --example load-test -- --proxy 127.0.0.1:1081 --pid 4711 --mode bulk --json
+//! ```
+//!
+//! Without `--proxy` it starts rustsocks in a process of its own, with a policy that passes
+//! loopback. The target is its own too; nothing leaves the machine. It ends by itself.
+
+mod bulk;
+mod churn;
+mod hold;
+mod report;
+mod server;
+mod socks;
+mod target;
+mod udp;
+
+use clap::{Parser, ValueEnum};
+use report::Report;
+use rustsocks::settings::value::{Bytes, Span};
+use socks::Proxy;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Loads a SOCKS5 server and says how it bears it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "load-test", max_term_width = 100)]
+struct Args {
+    /// What is done.
+    #[arg(long, value_enum, default_value_t = Mode::Hold)]
+    mode: Mode,
+
+    /// Tunnels in all (hold, churn), or side by side (bulk); associations side by side (udp).
+    #[arg(long, short = 'n', default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    connections: u32,
+
+    /// Tunnels that are opened at a time.
+    #[arg(long, short = 'c', default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrency: u32,
+
+    /// Round trips through each tunnel.
+    #[arg(long, default_value_t = 10)]
+    rounds: u32,
+
+    /// Bytes of a round trip or of a datagram.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(16..=16_384))]
+    size: u16,
+
+    /// Bytes moved in each direction by each stream (bulk).
+    #[arg(long, default_value = "256MiB")]
+    bytes: Bytes,
+
+    /// Which way bytes are moved (bulk).
+    #[arg(long, value_enum, default_value_t = Direction::Down)]
+    direction: Direction,
+
+    /// Datagrams of each association (udp).
+    #[arg(long, default_value_t = 100_000)]
+    datagrams: u32,
+
+    /// The server; without it rustsocks is started.
+    #[arg(long, value_name = "ADDR:PORT")]
+    proxy: Option<SocketAddr>,
+
+    /// The server's process, to count its processor time and memory.
+    #[arg(long)]
+    pid: Option<u32>,
+
+    /// A policy for the rustsocks that is started, instead of one that passes loopback.
+    #[arg(long, conflicts_with = "proxy")]
+    policy: Option<std::path::PathBuf>,
+
+    /// User name (RFC 1929).
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+
+    /// Password (RFC 1929).
+    #[arg(long, requires = "user")]
+    password: Option<String>,
+
+    /// The end of it all, done or not.
+    #[arg(long, default_value = "5m")]
+    deadline: Span,
+
+    /// The report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Mode {
+    /// Moves many bytes through a few tunnels.
+    Bulk,
+    /// Opens a tunnel, makes the round trips, closes it, and again.
+    Churn,
+    /// Opens all tunnels, then makes round trips through all of them.
+    Hold,
+    /// Sends datagrams and counts what comes back.
+    Udp,
+}
+
+/// Which way bytes are moved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Direction {
+    /// Both at once.
+    Both,
+    /// From the target to the client.
+    Down,
+    /// From the client to the target.
+    Up,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = server::serve_instead() {
+        return code;
+    }
+    let args = Args::parse();
+    match run(&args) {
+        Ok(report) => {
+            let text = if args.json { report.json() } else { report.text() };
+            anstream::println!("{text}");
+            if report.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(error) => {
+            anstream::eprintln!("load-test: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<Report, Box<dyn std::error::Error>> {
+    let limit = server::raise_descriptors();
+    let wanted = u64::from(args.connections) * 2 + 64;
+    if args.mode == Mode::Hold && limit < wanted {
+        return Err(format!(
+            "{} tunnels need {wanted} descriptors and this process may have {limit}; raise the limit with \
+             `ulimit -n`, or ask for fewer",
+            args.connections
+        )
+        .into());
+    }
+    let started = args.proxy.is_none().then(|| server::Started::start(args.policy.as_deref())).transpose()?;
+    let address = args.proxy.or_else(|| started.as_ref().map(server::Started::address));
+    let address = address.ok_or("there is no server")?;
+    let login = args.user.clone().zip(args.password.clone());
+    let proxy = Proxy { address, login };
+    let pid = args.pid.or_else(|| started.as_ref().map(server::Started::pid));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let deadline = args.deadline.limit().unwrap_or(Duration::from_secs(3600));
+    runtime.block_on(async {
+        let work = async {
+            match args.mode {
+                Mode::Bulk => bulk::run(args, proxy, pid).await,
+                Mode::Churn => churn::run(args, proxy, pid).await,
+                Mode::Hold => hold::run(args, proxy, pid).await,
+                Mode::Udp => udp::run(args, proxy, pid).await,
+            }
+        };
+        let late = |_| format!("not done after {}; give a longer `--deadline`", args.deadline);
+        tokio::time::timeout(deadline, work).await.map_err(late)?.map_err(Into::into)
+    })
+}

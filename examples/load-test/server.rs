@@ -1,0 +1,113 @@
+//! The server's process: starting one, and reading from `/proc` what it costs.
+
+use std::io::{BufRead, BufReader, Error, Result};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+/// The argument by which this program is rustsocks instead.
+const SERVE: &str = "--as-rustsocks";
+
+/// Where this process was started to be the server: serves, and gives the exit code.
+pub fn serve_instead() -> Option<ExitCode> {
+    let mut args = std::env::args_os();
+    let program = args.next()?;
+    (args.next()? == SERVE).then(|| rustsocks::cli::main_with(std::iter::once(program).chain(args)))
+}
+
+/// As many descriptors as the system lets this process have.
+pub fn raise_descriptors() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
+}
+
+/// A rustsocks of our own, killed when it is dropped.
+pub struct Started {
+    child: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+const POLICY: &str = "policy 1\nsocks pass load { from: @loopback  to: @loopback }\n";
+
+impl Started {
+    /// Starts it and waits until it serves.
+    pub fn start(policy: Option<&Path>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let own = folder.path().join("load.policy");
+        std::fs::write(&own, POLICY)?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([SERVE, "serve", "--listen", "127.0.0.1:0", "--api", "none", "--policy"])
+            .arg(policy.unwrap_or(&own))
+            .arg("--store")
+            .arg(folder.path().join("store"))
+            .args(["--set", "log.level=error"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take().ok_or_else(|| Error::other("no output"))?;
+        let mut address = None;
+        for line in BufReader::new(out).lines() {
+            let line = line?;
+            let mut words = line.split_whitespace();
+            if words.next() == Some("listener") {
+                address = words.next().and_then(|word| word.parse().ok());
+            }
+            if line == "Ready." {
+                break;
+            }
+        }
+        let Some(address) = address else {
+            let _reaped = child.wait();
+            return Err(Error::other("rustsocks did not start; its own words stand above"));
+        };
+        Ok(Self { child, address, _folder: folder })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// What a process has cost so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Processor time in seconds, user and system.
+    pub cpu: f64,
+    /// Resident memory in KiB.
+    pub memory: f64,
+}
+
+impl Cost {
+    /// Reads it; `None` where the process is unknown or not there.
+    pub fn of(pid: Option<u32>) -> Option<Self> {
+        let pid = pid?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything; what follows it does not.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let memory = resident.split_whitespace().next()?.parse().ok()?;
+        // USER_HZ is 100 on every Linux that we run on.
+        Some(Self { cpu: (ticks(11)? + ticks(12)?) / 100.0, memory })
+    }
+}

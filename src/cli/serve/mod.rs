@@ -1,0 +1,51 @@
+//! `rustsocks serve`: starts the proxy, says so in a banner, and serves until it is told to stop.
+//!
+//! The order is that of what must not fail later: settings, policy, sockets, the helper that asks
+//! PAM; then privileges go for good; then the runtime, the store and the road.
+
+mod banner;
+mod log;
+mod open;
+mod place;
+mod prepare;
+mod road;
+mod signals;
+
+use super::{Exit, Failure, SettingsOptions, complain, print};
+use prepare::{Prepared, Unfit};
+
+/// Flags of `rustsocks serve`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    options: SettingsOptions,
+
+    /// Serves on addresses that others reach although the policy passes clients that show no identity.
+    #[arg(long)]
+    allow_open: bool,
+}
+
+/// Starts the proxy and serves until it is told to stop.
+///
+/// # Errors
+/// Where it can not start.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let mut effective = args.options.resolve()?;
+    if args.allow_open {
+        effective.flag("--allow-open", "policy.allow_open", |settings| settings.policy.allow_open = true);
+    }
+    log::start(&effective.settings.log)?;
+    crate::server::raise_descriptor_limit();
+    let prepared = match Prepared::prepare(effective.settings) {
+        Ok(prepared) => prepared,
+        Err(Unfit::Failure(failure)) => return Err(failure),
+        Err(Unfit::Policy(rejected)) => {
+            for line in rejected.lines() {
+                complain(line);
+            }
+            complain("rustsocks: the policy is rejected and nothing is started; mend what stands above");
+            return Ok(Exit::Findings);
+        }
+    };
+    road::serve(prepared, print)
+}

@@ -1,0 +1,134 @@
+//! All that is done while the process has one thread and its privileges.
+
+use super::{open, place};
+use crate::auth::{self, helper};
+use crate::cli::Failure;
+use crate::policy::{PolicySource, Rejected, Seen};
+use crate::privilege::{self, Level};
+use crate::server::{BindError, Bound};
+use crate::settings::Settings;
+use crate::settings::value::Listen;
+use rustsocks_compiler::Policy;
+use rustsocks_compiler::model::Timestamp;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the road is built from.
+pub(super) struct Prepared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) source: PolicySource,
+    pub(super) policy: Arc<Policy>,
+    pub(super) seen: Seen,
+    pub(super) listeners: Vec<Bound>,
+    pub(super) api: Option<TcpListener>,
+    pub(super) api_socket: Option<UnixListener>,
+    pub(super) store: PathBuf,
+    pub(super) helper: Option<helper::Helper>,
+    pub(super) level: Level,
+}
+
+/// Why nothing is started.
+pub(super) enum Unfit {
+    /// One sentence.
+    Failure(Failure),
+    /// What is wrong with the policy.
+    Policy(Rejected),
+}
+
+impl From<Failure> for Unfit {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Prepared {
+    /// Checks, opens, and gives up what is not needed any more.
+    pub(super) fn prepare(settings: Settings) -> Result<Self, Unfit> {
+        let source = PolicySource::new(&settings);
+        let (loaded, seen) = source.load(None);
+        let policy = loaded.map_err(Unfit::Policy)?.policy;
+        let now = Timestamp(crate::session::UnixMicros::now().0 / 1_000_000);
+        open::check(&settings, &policy, now)?;
+        auth::check(&settings.auth, &policy).map_err(Failure::config)?;
+
+        let listeners = settings
+            .listeners
+            .iter()
+            .map(|one| {
+                Bound::open(one, settings.limits.backlog, settings.relay.keepalive).map_err(cannot_listen)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let api = settings.api.listen.0.map(listen_api).transpose()?;
+        let api_socket = settings.api.socket.as_deref().map(listen_api_socket).transpose()?;
+        let store = place::store_folder(&settings);
+        place::prepare_store(&store, &settings)?;
+
+        let plan = helper::HelperPlan::of(&settings.auth, &settings.privileges);
+        let asks = auth::asks_pam(&policy).then(|| helper::Helper::start(&plan));
+        let helper = asks.transpose().map_err(Failure::config)?;
+        let level = privilege::confine_server(&settings.privileges, &writable(&settings, &store))
+            .map_err(Failure::config)?;
+        let settings = Arc::new(settings);
+        Ok(Self { settings, source, policy, seen, listeners, api, api_socket, store, helper, level })
+    }
+}
+
+/// The store, and the folders whose sockets are removed in the end.
+fn writable(settings: &Settings, store: &Path) -> Vec<PathBuf> {
+    let sockets = settings.listeners.iter().filter_map(|listener| match &listener.address {
+        Listen::Unix(path) => path.parent(),
+        Listen::Inherit(_) | Listen::Tcp(_) => None,
+    });
+    let sockets = sockets.chain(settings.api.socket.as_deref().and_then(Path::parent));
+    let here = |path: &Path| if path.as_os_str().is_empty() { ".".into() } else { path.to_path_buf() };
+    sockets.map(here).chain([store.to_path_buf()]).collect()
+}
+
+fn cannot_listen(error: BindError) -> Failure {
+    let remedy = remedy(error.error.kind(), "--listen");
+    Failure::config(format!("{error}; {remedy}"))
+}
+
+fn listen_api(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    listen().map_err(|error: std::io::Error| {
+        let remedy = remedy(error.kind(), "--api");
+        Failure::config(format!("cannot listen on `{address}` for the API: {error}; {remedy}"))
+    })
+}
+
+fn listen_api_socket(path: &Path) -> Result<UnixListener, Failure> {
+    let listen = || {
+        // Of a server that died; one that lives answers.
+        if std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
+        {
+            std::fs::remove_file(path)?;
+        }
+        let socket = UnixListener::bind(path)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    listen().map_err(|error: std::io::Error| {
+        let remedy = "choose another path with `api.socket`";
+        Failure::config(format!("cannot listen on `{}` for the API: {error}; {remedy}", path.display()))
+    })
+}
+
+fn remedy(kind: ErrorKind, flag: &str) -> String {
+    match kind {
+        ErrorKind::AddrInUse => format!("stop what listens there, or choose another port with `{flag}`"),
+        ErrorKind::AddrNotAvailable => format!("choose an address of this machine with `{flag}`"),
+        ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with `{flag}`")
+        }
+        _ => format!("choose another address with `{flag}`"),
+    }
+}

@@ -1,0 +1,124 @@
+//! Where the policy comes from: the text that is built in, or a file with all that it includes.
+
+use super::{FileLoader, Stamp, host};
+use crate::settings::Settings;
+use rustsocks_compiler::Policy;
+use rustsocks_compiler::diagnostic::{Diagnostic, Level};
+use rustsocks_compiler::model::HostFacts;
+use rustsocks_compiler::source::Sources;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The policy that is built in.
+pub const EMBEDDED: &str = include_str!("../../policies/default.policy");
+/// What it is called in records and diagnostics.
+pub const EMBEDDED_NAME: &str = "default.policy";
+
+/// All paths that were looked at, as they were just before.
+pub type Seen = BTreeMap<PathBuf, Stamp>;
+
+/// Loads the policy of the settings, as often as it is asked to.
+#[derive(Clone, Debug)]
+pub struct PolicySource {
+    path: Option<PathBuf>,
+    listeners: Vec<Arc<str>>,
+    max_text: u64,
+    max_list: u64,
+}
+
+/// A policy that can be put in force.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Warnings, which keep nobody from using it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why a policy can not be put in force.
+#[derive(Debug)]
+pub enum Rejected {
+    /// Its texts are wrong.
+    Findings {
+        /// What is wrong, by place.
+        diagnostics: Vec<Diagnostic>,
+        /// The texts.
+        sources: Sources,
+    },
+    /// This server can not do what it asks for; says what to do.
+    Unfit(String),
+}
+
+impl PolicySource {
+    /// The policy that the settings name, or the embedded one.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            path: settings.policy.path.clone(),
+            listeners: settings.listeners.iter().map(|listener| listener.name.as_str().into()).collect(),
+            max_text: settings.policy.max_text.0,
+            max_list: settings.policy.max_list.0,
+        }
+    }
+
+    /// Where it comes from, for people.
+    pub fn describe(&self) -> String {
+        match &self.path {
+            Some(path) => path.display().to_string(),
+            None => "embedded".into(),
+        }
+    }
+
+    /// Reads and compiles it. Lists that are as they were in `before` are shared with it.
+    pub fn load(&self, before: Option<&Policy>) -> (Result<Loaded, Rejected>, Seen) {
+        let facts = HostFacts {
+            addresses: host::addresses(),
+            listeners: Some(self.listeners.clone()),
+            zone: host::zone(),
+        };
+        let Some(path) = &self.path else {
+            let texts = BTreeMap::from([(EMBEDDED_NAME.to_string(), EMBEDDED.to_string())]);
+            let loaded = rustsocks_compiler::load(EMBEDDED_NAME, &texts, &facts, before);
+            return (judge(loaded), Seen::new());
+        };
+        let loader = FileLoader::new(self.max_text, self.max_list);
+        let loaded = rustsocks_compiler::load(&path.to_string_lossy(), &loader, &facts, before);
+        (judge(loaded), loader.into_seen())
+    }
+}
+
+fn judge(loaded: rustsocks_compiler::Loaded) -> Result<Loaded, Rejected> {
+    match loaded.policy() {
+        Some(policy) => Ok(Loaded { policy: Arc::new(policy), diagnostics: loaded.diagnostics }),
+        None => Err(Rejected::Findings { diagnostics: loaded.diagnostics, sources: loaded.sources }),
+    }
+}
+
+impl Rejected {
+    /// Each error as `file:line:column: CODE message`.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Findings { diagnostics, sources } => diagnostics
+                .iter()
+                .filter(|found| found.level == Level::Error)
+                .map(|found| {
+                    format!("{}: {} {}", sources.place(found.primary.span), found.code, found.message)
+                })
+                .collect(),
+            Self::Unfit(reason) => vec![reason.clone()],
+        }
+    }
+}
+
+impl fmt::Display for Rejected {
+    /// The first error, and how many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.lines();
+        f.write_str(lines.first().map_or("the policy is rejected", String::as_str))?;
+        match lines.len() {
+            0 | 1 => Ok(()),
+            count => write!(f, " (and {} more)", count - 1),
+        }
+    }
+}
