@@ -7,16 +7,19 @@
 //! Up to the reply everything lives in one boxed future, which is gone once bytes flow: an idle
 //! tunnel is two sockets and a few hundred bytes.
 
+mod associate;
 mod attempt;
+mod bind;
 mod handshake;
 mod judge;
+mod ports;
 mod recheck;
 mod talk;
 mod who;
 
 pub use attempt::Attempt;
 pub use judge::{Blocked, Judge};
-pub use talk::{Refusal, Talk};
+pub use talk::{NOWHERE, Refusal, Talk};
 pub use who::{Caller, Who};
 
 use crate::relay::{Stream, Tunnel};
@@ -39,6 +42,9 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
     let mut place = arrival.place.take();
     let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
         Ok(Passage::Tunnel(tunnel, who, ask)) => carry(&road, tunnel, (who, ask), &mut attempt).await,
+        Ok(Passage::Datagrams(opened, control)) => {
+            Box::pin(associate::relay(&road, policy, *opened, control, &mut attempt)).await
+        }
         Err(reason) => reason,
     };
     attempt.end(reason);
@@ -46,7 +52,14 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
 
 /// What the road leads to.
 enum Passage {
+    Datagrams(Box<associate::Opened>, Stream),
     Tunnel(Tunnel, Who, Ask),
+}
+
+/// What a request has opened.
+enum Way {
+    Bytes(Stream, Who, Ask),
+    Datagrams(Box<associate::Opened>),
 }
 
 /// Everything before bytes flow. Whoever gets no further is told so, as far as it is to know.
@@ -71,16 +84,20 @@ async fn establish(
         }
         let judge = Judge { road, policy, who: &who };
         let target = match ask.command {
+            Command::Bind => bind::bind(judge, &ask, attempt, &mut talk).await?,
             Command::Connect => connect(judge, &ask, attempt, &mut talk).await?,
-            Command::Bind | Command::UdpAssociate | Command::BindReply | Command::UdpReply => {
-                return Err(CloseReason::CommandNotSupported.into());
+            Command::UdpAssociate => {
+                let opened = associate::open(road, policy, (who, ask), attempt, &mut talk).await?;
+                return Ok(Way::Datagrams(Box::new(opened)));
             }
+            Command::BindReply | Command::UdpReply => return Err(CloseReason::CommandNotSupported.into()),
         };
-        Ok((target, who, ask))
+        Ok(Way::Bytes(target, who, ask))
     };
     let way: Result<_, Refusal> = way.await;
     match way {
-        Ok((target, who, ask)) => {
+        Ok(Way::Datagrams(opened)) => Ok(Passage::Datagrams(opened, talk.into_parts().0)),
+        Ok(Way::Bytes(target, who, ask)) => {
             let (client, early) = talk.into_parts();
             Ok(Passage::Tunnel(Tunnel::new(client, target, early), who, ask))
         }
@@ -138,12 +155,8 @@ async fn connect(
     attempt: &mut Attempt,
     talk: &mut Talk,
 ) -> Result<Stream, Refusal> {
-    let permits = judge.permits(Command::Connect, &ask.host, ask.port).await.map_err(|blocked| {
-        if let Blocked::Rule(rule) = blocked {
-            attempt.decided(judge.policy, false, rule);
-        }
-        judge.refusal(blocked)
-    })?;
+    let permits = judge.permits(Command::Connect, &ask.host, ask.port).await;
+    let permits = permits.map_err(|blocked| judge.refuse(blocked, attempt))?;
     let first = permits.first().map(|permit| (permit.target(), permit.rule()));
     if let Some((target, rule)) = first {
         attempt.decided(judge.policy, true, rule);

@@ -4,13 +4,16 @@
 //! `resolve`, `dial`, `relay` → [`session`] → `store`, `metrics`, `api`. Text: the crate
 //! `rustsocks_compiler`. They meet in [`rustsocks_compiler::Policy::decide`].
 
+pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod connection;
 pub mod dial;
 pub mod limits;
+pub mod metrics;
 pub mod policy;
 pub mod privilege;
+pub mod records;
 pub mod relay;
 pub mod resolve;
 pub mod server;

@@ -22,10 +22,17 @@ pub struct Attempt {
 enum Stage {
     /// Not established: the record grows.
     Asking(Box<SessionRecord>),
-    /// Established: the record stands, counters go on. Only the verdict may change, by a reload.
-    Live(LiveSession, Option<Box<VerdictTaken>>),
+    /// Established: the record stands, counters go on.
+    Live(LiveSession, Option<Box<Later>>),
     /// Gone out.
     Over,
+}
+
+/// What is learnt after a session was established: by a reload, or by the first datagram.
+#[derive(Debug, Default)]
+struct Later {
+    verdict: Option<VerdictTaken>,
+    target: Option<SocketAddr>,
 }
 
 impl Attempt {
@@ -86,8 +93,15 @@ impl Attempt {
         let verdict = verdict(policy, passed, rule);
         match &mut self.stage {
             Stage::Asking(record) => record.verdict = Some(verdict),
-            Stage::Live(_, changed) => *changed = Some(Box::new(verdict)),
+            Stage::Live(_, later) => later.get_or_insert_default().verdict = Some(verdict),
             Stage::Over => {}
+        }
+    }
+
+    /// Notes the first peer that a session reached after it was established.
+    pub fn reached(&mut self, target: SocketAddr) {
+        if let Stage::Live(_, later) = &mut self.stage {
+            later.get_or_insert_default().target.get_or_insert(target);
         }
     }
 
@@ -120,13 +134,14 @@ impl Attempt {
                 record.status = status_of(reason);
                 *record
             }
-            Stage::Live(live, changed) => {
+            Stage::Live(live, later) => {
                 let LiveSession { record, counters, .. } = live;
                 let mut record = (*record).clone();
                 counters.store_in(&mut record);
                 record.status = Status::Closed;
-                if let Some(verdict) = changed {
-                    record.verdict = Some(*verdict);
+                if let Some(later) = later {
+                    record.verdict = later.verdict.or(record.verdict);
+                    record.target = record.target.or(later.target);
                 }
                 record
             }

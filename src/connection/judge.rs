@@ -1,5 +1,6 @@
 //! Asks the policy about targets, resolving names in between, and turns what passes into permits.
 
+use super::attempt::Attempt;
 use super::talk::Refusal;
 use super::who::Who;
 use crate::resolve::ResolveError;
@@ -110,6 +111,14 @@ impl Judge<'_> {
     /// Names the rule that blocks it.
     pub fn reply(&self, command: Command, peer: SocketAddr) -> Result<Permit, Blocked> {
         self.permit(command, None, model::canonical(peer.ip()), peer.port())
+    }
+
+    /// Notes in the record that it is blocked; gives what the client is told.
+    pub(super) fn refuse(&self, blocked: Blocked, attempt: &mut Attempt) -> Refusal {
+        if let Blocked::Rule(rule) = blocked {
+            attempt.decided(self.policy, false, rule);
+        }
+        self.refusal(blocked)
     }
 
     /// What a client is told of a block.

@@ -87,6 +87,11 @@ impl Talk {
         self.deadline += by;
     }
 
+    /// Our own address on this connection.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.stream.local_addr()
+    }
+
     /// The first byte, left in place.
     ///
     /// # Errors

@@ -4,10 +4,12 @@
 //! What is relayed is never looked at. Each wait has a deadline from the settings, and a peer that
 //! does not read costs no more than one buffer.
 
+mod association;
 mod pipe;
 mod stream;
 mod tunnel;
 
+pub use association::{Association, AssociationLimits, Gate, Sockets};
 pub use pipe::Pipes;
 pub use stream::Stream;
 pub(crate) use stream::keep_alive;

@@ -1,6 +1,7 @@
 //! A connection to a client or a target, whatever it is made of.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -53,6 +54,11 @@ impl Stream {
         {
             tracing::debug!(%error, "dead peers are noticed by the idle deadline alone");
         }
+    }
+
+    /// Our own address; `None` for a socket in the file system.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.tcp().and_then(|tcp| tcp.local_addr().ok())
     }
 
     fn tcp(&self) -> Option<&TcpStream> {

@@ -3,6 +3,7 @@
 //! A [`SessionRecord`] is all that the store, the metrics, the log and the API ever see.
 
 mod live;
+mod log;
 mod reason;
 mod record;
 mod view;
@@ -10,6 +11,7 @@ mod view;
 use std::sync::Arc;
 
 pub use live::{Counters, LiveSession, Sessions};
+pub use log::{Log, Wanted};
 pub use reason::{CloseReason, Party};
 pub use record::{
     Endpoint, RuleLabel, SessionId, SessionRecord, Status, UnixMicros, VerdictTaken, protocol_named,

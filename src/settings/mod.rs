@@ -17,8 +17,8 @@ pub use nearest::nearest;
 pub use section::{Field, Section};
 
 use sections::{
-    Api, Auth, Bind, Limits, Listener, Log, Policy, Privileges, Relay, Resolver, Runtime, Store, Timeouts,
-    Udp,
+    Api, Auth, Bind, Limits, Listener, Log, Metrics, Policy, Privileges, Relay, Resolver, Runtime, Store,
+    Timeouts, Udp,
 };
 
 /// Declares the whole: the list of listeners and one field for each section.
@@ -87,6 +87,8 @@ settings! {
     privileges: Privileges,
     /// The log.
     log: Log,
+    /// What Prometheus reads.
+    metrics: Metrics,
     /// The machinery below.
     runtime: Runtime,
 }

@@ -53,8 +53,12 @@ section! {
         hosts: Vec<String> = Vec::new(), "list of names";
         /// Speaks TLS.
         tls: Option<Tls> = None, "section";
+        /// Origins of pages in a browser that may read answers and act, such as `https://ops.example.com`.
+        origins: Vec<String> = Vec::new(), "list of origins";
         /// Connections at a time.
         connections: usize = 256, "connections";
+        /// Requests a second from one address; twice as many at once.
+        rate: u32 = 100, "requests a second, 0 for any number";
         /// How long a client may take to send the head of a request.
         header_timeout: Span = Span::secs(5), "time";
         /// How long a request may take.
@@ -256,6 +260,14 @@ section! {
         format: LogFormat = LogFormat::Text, "`text` or `json`";
         /// What is written: `error`, `warn`, `info`, `debug`, `trace`, or `module=level` with commas.
         level: String = "info".into(), "level";
+    }
+}
+
+section! {
+    /// What Prometheus reads.
+    Metrics {
+        /// Users that get a series of their own, in the order they come; the rest share one.
+        users: usize = 0, "users";
     }
 }
 

@@ -27,7 +27,7 @@ pub use disk::{DiskOptions, DiskStore, Recovered};
 pub use error::StoreError;
 pub use query::{Cursor, NoCursor, Page, Query};
 pub use rollup::{Hour, Rollup, Summary, Tally};
-pub use writer::{QueueOptions, Writer, WriterFigures};
+pub use writer::{Observe, QueueOptions, Writer, WriterFigures};
 
 /// What the writer hands over at once; durable when [`Store::append`] returns.
 #[derive(Clone, Debug, Default)]

@@ -378,7 +378,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     let store = Arc::new(Moody::default());
     store.fails.store(true, std::sync::atomic::Ordering::Relaxed);
     let options = QueueOptions { queue: 100, batch: 10, flush: Duration::from_millis(5), retention: None };
-    let writer = Writer::start(store.clone(), options).expect("a thread");
+    let writer = Writer::start(store.clone(), options, Box::new(|_| ())).expect("a thread");
     for seed in 0..500 {
         writer.ended(&Arc::new(sample(seed)), false);
     }
@@ -398,7 +398,7 @@ fn a_session_that_begins_and_ends_in_one_batch_leaves_no_mark() {
     use crate::session::Sink;
     let store = Arc::new(Moody::default());
     let options = QueueOptions { flush: Duration::from_secs(3_600), ..QueueOptions::default() };
-    let writer = Writer::start(store.clone(), options).expect("a thread");
+    let writer = Writer::start(store.clone(), options, Box::new(|_| ())).expect("a thread");
     let (short, long) = (Arc::new(sample(1)), Arc::new(sample(2)));
     writer.began(&short);
     writer.began(&long);

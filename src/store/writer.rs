@@ -50,11 +50,12 @@ pub struct WriterFigures {
     pub waiting: u64,
     /// Batches that were written.
     pub batches: u64,
-    /// Time spent writing them, in microseconds.
-    pub busy_micros: u64,
     /// Why the last batch failed; `None` if it did not.
     pub failure: Option<String>,
 }
+
+/// Hears how long the writing of a batch took.
+pub type Observe = Box<dyn Fn(Duration) + Send>;
 
 /// Takes records from the road and has them written. Clones share the queue.
 #[derive(Clone)]
@@ -87,7 +88,6 @@ struct Figures {
     dropped: AtomicU64,
     failures: AtomicU64,
     batches: AtomicU64,
-    busy_micros: AtomicU64,
     waiting: AtomicU64,
     failure: Mutex<Option<String>>,
 }
@@ -99,11 +99,11 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread; `observe` hears how long each batch took.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(store: Arc<dyn Store>, options: QueueOptions) -> std::io::Result<Self> {
+    pub fn start(store: Arc<dyn Store>, options: QueueOptions, observe: Observe) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             options,
             queue: Mutex::default(),
@@ -114,7 +114,7 @@ impl Writer {
         let mine = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || Work { shared: mine, store, expired: None }.run())?;
+            .spawn(move || Work { shared: mine, store, observe, expired: None }.run())?;
         Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
@@ -132,7 +132,6 @@ impl Writer {
             dropped: read(&figures.dropped),
             failures: read(&figures.failures),
             batches: read(&figures.batches),
-            busy_micros: read(&figures.busy_micros),
             waiting: read(&figures.waiting) + self.shared.queue().ended.len() as u64,
             failure: figures.failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -195,6 +194,7 @@ impl Shared {
 struct Work {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    observe: Observe,
     expired: Option<Instant>,
 }
 
@@ -257,7 +257,7 @@ impl Work {
         loop {
             let start = Instant::now();
             let written = self.append(batch);
-            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let took = start.elapsed();
             let mut failure = figures.failure.lock().unwrap_or_else(PoisonError::into_inner);
             match written {
                 Ok(()) => {
@@ -266,7 +266,7 @@ impl Work {
                     }
                     figures.written.fetch_add(batch.ended.len() as u64, Ordering::Relaxed);
                     figures.batches.fetch_add(1, Ordering::Relaxed);
-                    figures.busy_micros.fetch_add(micros, Ordering::Relaxed);
+                    (self.observe)(took);
                     figures.waiting.store(0, Ordering::Relaxed);
                     return true;
                 }

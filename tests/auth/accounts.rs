@@ -1,0 +1,93 @@
+//! `pam_unix` with real accounts of this machine, made for the test and removed after it.
+
+use crate::support::{command, run};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// An account that lives as long as this.
+pub struct Account {
+    pub name: String,
+}
+
+/// Of "correct horse", by `openssl passwd -6`.
+pub const HASH: &str = "$6$0123456789abcdef$lDHzA5IdO41viXIs6llkDKq4Uh2VG9JXIYJ.taq2zlNFqBnKQ0/fOUW0Zoz49ZnOpe2ACY.PoF6wosL.jL3Af0";
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+/// The tools lock the account files, and give up where another of them holds the lock for long.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+impl Account {
+    /// An account with the hash of a password, and more arguments for `useradd`.
+    pub fn create(hash: &str, more: &[&str]) -> Self {
+        let name = format!("rs{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut useradd = command("/usr/sbin/useradd");
+        useradd.args(["--no-create-home", "--no-log-init", "--home-dir", "/nonexistent"]);
+        useradd.args(["--no-user-group", "--gid", "nogroup", "--shell", "/usr/sbin/nologin"]);
+        useradd.args(["--password", hash]).args(more).arg(&name);
+        let said = run(&mut useradd);
+        assert_eq!(said.code(), 0, "useradd must make an account for this test: {}", said.err);
+        Self { name }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        run(command("/usr/sbin/userdel").arg(&self.name));
+    }
+}
+
+/// Whether this process may make accounts; who develops as somebody else has these tests skipped.
+pub fn may_create() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+mod tests {
+    use super::{Account, HASH, may_create};
+    use crate::wards::Services;
+    use rustsocks::auth::AuthError;
+
+    fn unix() -> Services {
+        Services::new().service("unix", &["auth required pam_unix.so", "account required pam_unix.so"])
+    }
+
+    #[tokio::test]
+    async fn a_user_of_the_machine_logs_in_with_its_password() {
+        if !may_create() {
+            return;
+        }
+        let (account, services) = (Account::create(HASH, &[]), unix());
+        let ward = services.ward();
+        let identity = ward.login("unix", &account.name, "correct horse").await.unwrap();
+        assert_eq!(identity.user.as_deref(), Some(account.name.as_str()));
+        for wrong in ["wrong", "correct hors", "correct horse ", ""] {
+            assert_eq!(ward.login("unix", &account.name, wrong).await, Err(AuthError::Refused), "{wrong:?}");
+        }
+        assert_eq!(ward.login("unix", "no-such-user-here", "x").await, Err(AuthError::Refused));
+    }
+
+    #[tokio::test]
+    async fn an_expired_account_is_refused_with_the_right_password() {
+        if !may_create() {
+            return;
+        }
+        let (account, services) = (Account::create(HASH, &["--expiredate", "2020-01-01"]), unix());
+        let ward = services.ward();
+        assert_eq!(ward.login("unix", &account.name, "correct horse").await, Err(AuthError::Refused));
+    }
+
+    #[tokio::test]
+    async fn an_account_without_a_password_stays_shut() {
+        if !may_create() {
+            return;
+        }
+        let account = Account::create("", &[]);
+        let services = Services::new()
+            .service("nullok", &["auth required pam_unix.so nullok", "account required pam_unix.so"]);
+        let ward = services.ward();
+        for password in ["", "x"] {
+            assert_eq!(ward.login("nullok", &account.name, password).await, Err(AuthError::Refused));
+        }
+    }
+}
