@@ -21,3 +21,4 @@ pub mod session;
 pub mod settings;
 pub mod socks;
 pub mod store;
+pub mod tls;

@@ -151,16 +151,57 @@ impl Authenticator {
         user: &[u8],
         password: &[u8],
     ) -> Result<Identity, AuthError> {
+        self.passwords(&[spec], client, user, password).await.map(|(_, identity)| identity)
+    }
+
+    /// The same, asking several authorities in order until one accepts: one attempt, and one
+    /// failure where none does.
+    ///
+    /// # Errors
+    /// As [`Authenticator::password`].
+    pub async fn passwords<'s>(
+        &self,
+        specs: &[&'s MethodSpec],
+        client: IpAddr,
+        user: &[u8],
+        password: &[u8],
+    ) -> Result<(&'s MethodSpec, Identity), AuthError> {
         let start = Instant::now();
         let name = UserName::from_bytes(user).ok();
-        let result = match &name {
-            Some(name) => self.named(spec, client, name, password).await,
-            None if self.is_penalised(client) => Err(AuthError::Penalised),
-            None => Err(AuthError::Refused),
-        };
+        let (mut method, mut result) = (Method::Password, Err(AuthError::Refused));
+        for spec in specs {
+            method = spec.method;
+            let answer = match &name {
+                Some(name) => self.named(spec, client, name, password).await,
+                None if self.is_penalised(client) => Err(AuthError::Penalised),
+                None => Err(AuthError::Refused),
+            };
+            // That one authority cannot be asked makes the refusal of another none.
+            result = match (answer, result) {
+                (Ok(identity), _) => Ok((*spec, identity)),
+                (Err(AuthError::Refused), Err(AuthError::Unavailable)) => Err(AuthError::Unavailable),
+                (Err(error), _) => Err(error),
+            };
+            if !matches!(result, Err(AuthError::Refused | AuthError::Unavailable)) {
+                break;
+            }
+        }
         let shown = String::from_utf8_lossy(user);
-        self.settle(&Attempt { method: spec.method, client, user: &shown, start }, name.as_ref(), result)
-            .await
+        self.settle(&Attempt { method, client, user: &shown, start }, name.as_ref(), result).await
+    }
+
+    /// A certificate that TLS has verified: its first subject name is the user.
+    ///
+    /// # Errors
+    /// Where it names nobody, or the groups of the user cannot be asked.
+    pub async fn certificate(&self, names: &[Box<str>]) -> Result<Identity, AuthError> {
+        let start = Instant::now();
+        let user = names.first().ok_or(AuthError::Refused)?;
+        let result = self.with_groups(Identity { user: Some((**user).into()), ..Identity::default() }).await;
+        if let Some(observer) = &self.inner.observer {
+            observer.attempted(Method::Certificate, AuthResult::of(&result), start.elapsed());
+        }
+        result
     }
 
     /// The client's address alone (`pam.address`), before the handshake.
@@ -305,12 +346,12 @@ impl Authenticator {
 
     /// Counts, logs and punishes; a failure is answered no sooner than `failure_delay` after it
     /// began, so that its reason does not show in how long it took.
-    async fn settle(
+    async fn settle<T>(
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        result: Result<Identity, AuthError>,
-    ) -> Result<Identity, AuthError> {
+        result: Result<T, AuthError>,
+    ) -> Result<T, AuthError> {
         let inner = &self.inner;
         if let Some(observer) = &inner.observer {
             observer.attempted(attempt.method, AuthResult::of(&result), attempt.start.elapsed());

@@ -1,7 +1,7 @@
 //! What others see of authentication: counts for the metrics, lines for the log, the state for
 //! `/health`. Never a password, and a name only with its signs escaped.
 
-use super::{AuthError, Identity, Shut};
+use super::{AuthError, Shut};
 use rustsocks_compiler::request::Method;
 use std::fmt;
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ impl AuthResult {
         }
     }
 
-    pub(super) fn of(result: &Result<Identity, AuthError>) -> Self {
+    pub(super) fn of<T>(result: &Result<T, AuthError>) -> Self {
         match result {
             Ok(_) => Self::Accepted,
             Err(AuthError::Penalised) => Self::Penalised,

@@ -145,10 +145,13 @@ impl Handshake<'_> {
                 talk.extend(asked.elapsed());
                 answer.map_err(reason_of)
             }
-            Method::Certificate => match self.caller.certificate.first() {
-                Some(subject) => Ok(Identity { user: Some((**subject).into()), ..Identity::default() }),
-                None => Err(CloseReason::NoAcceptableMethod),
-            },
+            Method::Certificate if self.caller.certificate.is_empty() => Err(CloseReason::NoAcceptableMethod),
+            Method::Certificate => {
+                let asked = Instant::now();
+                let answer = self.road.auth.certificate(&self.caller.certificate).await;
+                talk.extend(asked.elapsed());
+                answer.map_err(reason_of)
+            }
             Method::Gssapi | Method::PamUsername | Method::Password => Err(CloseReason::NoAcceptableMethod),
         }
     }
@@ -161,19 +164,16 @@ impl Handshake<'_> {
         credentials: &Credentials,
     ) -> Result<Shown, Refusal> {
         let asked = Instant::now();
-        let mut why = CloseReason::NoAcceptableMethod;
-        for spec in offer.iter().filter(|spec| wire(spec.method) == Some(WireMethod::Password)) {
-            let (user, password) = (&credentials.user, &credentials.password);
-            match self.road.auth.password(spec, self.caller.address, user, password).await {
-                Ok(identity) => {
-                    talk.extend(asked.elapsed());
-                    return Ok(self.shown(spec, identity));
-                }
-                Err(error) => why = reason_of(error),
-            }
+        let by_password = |spec: &&MethodSpec| wire(spec.method) == Some(WireMethod::Password);
+        let specs: Vec<&MethodSpec> = offer.iter().filter(by_password).collect();
+        if specs.is_empty() {
+            return Err(CloseReason::NoAcceptableMethod.into());
         }
+        let (user, password) = (&credentials.user, &credentials.password);
+        let shown = self.road.auth.passwords(&specs, self.caller.address, user, password).await;
         talk.extend(asked.elapsed());
-        Err(why.into())
+        let (spec, identity) = shown.map_err(reason_of)?;
+        Ok(self.shown(spec, identity))
     }
 
     fn shown(&mut self, spec: &MethodSpec, identity: Identity) -> Shown {

@@ -1,10 +1,13 @@
 //! Who is asking: the users file, PAM with the real libpam, penalties, privileges, TLS.
 
-#[cfg(all(test, feature = "pam"))]
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod accounts;
-#[cfg(all(test, feature = "pam"))]
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod pam;
-#[cfg(all(test, feature = "pam"))]
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod second_factor;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
@@ -13,5 +16,6 @@ mod support;
 mod user_command;
 #[cfg(test)]
 mod users_file;
-#[cfg(all(test, feature = "pam"))]
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod wards;
