@@ -71,10 +71,9 @@ async fn establish(
     place: &mut Option<crate::limits::Place>,
 ) -> Result<Passage, CloseReason> {
     let deadline = Instant::now() + road.settings.timeouts.handshake.get();
-    let mut arrival = arrival;
-    let caller = arrival.meet(road, deadline, place, attempt).await?;
     let listener = Arc::clone(&arrival.listener);
-    let mut talk = Talk::new(arrival.stream, deadline);
+    let (caller, stream) = arrival.meet(road, deadline, place, attempt).await?;
+    let mut talk = Talk::new(stream, deadline);
     let way = async {
         let caller = admit(road, policy, caller, attempt).await?;
         let handshake = Handshake { road, policy, listener: &listener, caller, attempt };

@@ -42,6 +42,9 @@ pub async fn run(listeners: Vec<Arc<Listener>>, road: Arc<Road>, stop: Stop) {
     let tasks = TaskTracker::new();
     let accepting = TaskTracker::new();
     for listener in listeners {
+        if let Some(tls) = listener.tls() {
+            accepting.spawn(Arc::clone(tls).watch(stop.gently.clone()));
+        }
         accepting.spawn(accept(Arc::clone(&road), listener, tasks.clone(), stop.clone()));
     }
     accepting.spawn(road.resolver.clone().watch(stop.gently.clone()));

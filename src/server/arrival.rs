@@ -1,13 +1,15 @@
 //! A connection as it came in, and what must be said before the client's own words: the header of
-//! a load balancer (PROXY protocol).
+//! a load balancer (PROXY protocol), the handshake of TLS.
 
 use super::{Listener, Road};
 use crate::connection::{Attempt, Caller, client_address};
 use crate::limits::{Place, count};
 use crate::relay::Stream;
 use crate::session::CloseReason;
+use crate::tls::CertificateNames;
 use proxy_header::{ParseConfig, ProxyHeader};
 use rustsocks_compiler::request::Method;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
@@ -43,12 +45,12 @@ impl Arrival {
     /// # Errors
     /// A header is due and is not there, or comes from somebody who is no load balancer of ours.
     pub async fn meet(
-        &mut self,
+        mut self,
         road: &Road,
         deadline: Instant,
         place: &mut Option<Place>,
         attempt: &mut Attempt,
-    ) -> Result<Caller, CloseReason> {
+    ) -> Result<(Caller, Stream), CloseReason> {
         if !self.listener.balancers().is_empty() {
             if !self.listener.balancers().iter().any(|net| net.contains(self.client.ip())) {
                 return Err(CloseReason::ProtocolError);
@@ -65,12 +67,26 @@ impl Arrival {
                 }
             }
         }
-        Ok(Caller {
-            address: self.client.ip(),
-            listener: Arc::clone(self.listener.name()),
-            method: Method::None,
-            certificate: Box::default(),
-        })
+        let Self { stream, client, listener, .. } = self;
+        let secured = timeout_at(deadline, secure(stream, &listener)).await;
+        let (stream, certificate) = secured.map_err(|_| CloseReason::HandshakeTimeout)?.map_err(|error| {
+            tracing::debug!(%client, %error, "no TLS");
+            CloseReason::ProtocolError
+        })?;
+        let listener = Arc::clone(listener.name());
+        Ok((Caller { address: client.ip(), listener, method: Method::None, certificate }, stream))
+    }
+}
+
+/// On a listener that speaks TLS: the handshake, and whom the client's certificate names.
+async fn secure(stream: Stream, listener: &Listener) -> io::Result<(Stream, CertificateNames)> {
+    match (listener.tls(), stream) {
+        (None, stream) => Ok((stream, CertificateNames::default())),
+        (Some(tls), Stream::Tcp(tcp)) => {
+            let (stream, names) = tls.accept(tcp).await?;
+            Ok((Stream::Tls(Box::new(stream)), names))
+        }
+        (Some(_), Stream::Tls(_) | Stream::Unix(_)) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::relay::{Stream, keep_alive};
 use crate::settings::sections;
 use crate::settings::value::{Listen, Net, Protocol, Span};
+use crate::tls::TlsAcceptor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::fs::File;
@@ -30,6 +31,7 @@ pub struct Listener {
     socket: Listening,
     protocols: Vec<Protocol>,
     balancers: Vec<Net>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub struct Bound {
     path: Option<UnixPath>,
     protocols: Vec<Protocol>,
     balancers: Vec<Net>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 /// A path that is removed when it is dropped.
@@ -70,6 +73,8 @@ impl Bound {
             Listen::Inherit(name) => (super::inherit::take(name).map_err(fail)?, None),
         };
         prepare(&socket, keepalive).map_err(fail)?;
+        let tls = settings.tls.as_ref().map(|tls| TlsAcceptor::open(tls).map(Arc::new)).transpose();
+        let tls = tls.map_err(|error| fail(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         Ok(Self {
             name: settings.name.as_str().into(),
             address: settings.address.clone(),
@@ -77,6 +82,7 @@ impl Bound {
             path,
             protocols: settings.protocols.clone(),
             balancers: settings.proxy_protocol.clone(),
+            tls,
         })
     }
 
@@ -98,7 +104,13 @@ impl Bound {
         } else {
             Listening::Tcp(TcpListener::from_std(self.socket.into()).map_err(fail)?)
         };
-        Ok(Listener { name: self.name, socket, protocols: self.protocols, balancers: self.balancers })
+        Ok(Listener {
+            name: self.name,
+            socket,
+            protocols: self.protocols,
+            balancers: self.balancers,
+            tls: self.tls,
+        })
     }
 }
 
@@ -124,6 +136,11 @@ impl Listener {
     /// The load balancers that it expects; with any, nobody else is served.
     pub fn balancers(&self) -> &[Net] {
         &self.balancers
+    }
+
+    /// What speaks TLS with its clients, if it does.
+    pub fn tls(&self) -> Option<&Arc<TlsAcceptor>> {
+        self.tls.as_ref()
     }
 
     /// Where it listens; `None` for a socket in the file system.

@@ -129,6 +129,7 @@ fn remedy(kind: ErrorKind, flag: &str) -> String {
         ErrorKind::PermissionDenied => {
             format!("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with `{flag}`")
         }
+        ErrorKind::InvalidData => "mend the section `tls` of this listener in the settings".into(),
         _ => format!("choose another address with `{flag}`"),
     }
 }

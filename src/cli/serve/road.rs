@@ -177,7 +177,8 @@ impl Records {
             flush: wanted.flush.get(),
             retention: wanted.retention.limit(),
         };
-        let writer = Writer::start(store.clone(), queue, Box::new(|_| {})).map_err(|error| unusable(&error))?;
+        let writer =
+            Writer::start(store.clone(), queue, Box::new(|_| {})).map_err(|error| unusable(&error))?;
         Ok(Self { store, writer, describe })
     }
 
