@@ -4,6 +4,7 @@
 //! opens no file and no socket, asks no clock and prints nothing: what it needs from outside comes
 //! in through [`source::Loader`], [`model::HostFacts`] and each request.
 
+mod compile;
 pub mod decision;
 pub mod diagnostic;
 pub mod list;

@@ -103,6 +103,11 @@ impl List {
         self.addresses.len() + self.exact.len() + self.trees.len()
     }
 
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.len() * size_of::<(Name, u32)>()
+    }
+
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -7,7 +7,7 @@ use crate::list::List;
 use crate::model::{HostFacts, Model, SetBody};
 use crate::resolve::{self, LintLevel};
 use crate::source::{FileId, LoadError, Loader, Sources, Span};
-use crate::syntax::ast::{Body, File, StatementKind, Word};
+use crate::syntax::ast::{Body, File, Form, StatementKind, Word};
 use crate::syntax::{self, Suppression};
 use crate::tree::Policy;
 use std::collections::{HashMap, HashSet};
@@ -58,8 +58,12 @@ pub fn load(root: &str, loader: &dyn Loader, host: &HostFacts, cache: Option<&Po
     let Reader { sources, files, mut found, .. } = reader;
     let suppressions =
         files.iter().flat_map(|file| syntax::suppressions(file, &sources, &mut found)).collect();
-    let resolved = resolve::resolve(&files, &sources, host, &lists);
+    let resolved = resolve::resolve(&files, &sources, host, &lists, &found);
     found.extend(resolved.found);
+    for file in &files {
+        let text = sources.file(file.id).map(|source| source.text().clone()).unwrap_or_default();
+        syntax::characters(file, &text, &mut found);
+    }
     found.sort_by_key(|one| (one.primary.span.file, one.primary.span.start, one.primary.span.end));
     let wrong = found.iter().any(|one| one.level == Level::Error);
     let model = (!wrong).then(|| Arc::new(resolved.model));
@@ -108,7 +112,9 @@ impl Reader<'_> {
         let includes: Vec<(usize, Word)> = (0..)
             .zip(&file.statements)
             .filter_map(|(at, statement)| match &statement.kind {
-                StatementKind::Include(include) => Some((at, include.path.clone())),
+                StatementKind::Include(include) if include.path.form != Form::Broken => {
+                    Some((at, include.path.clone()))
+                }
                 _ => None,
             })
             .collect();
@@ -194,7 +200,7 @@ impl Reader<'_> {
                 if let StatementKind::Definition(definition) = &statement.kind
                     && let Body::From(path) = &definition.body
                     && definition.kind == syntax::ast::DefinitionKind::Set
-                    && path.form != syntax::ast::Form::Broken
+                    && path.form != Form::Broken
                 {
                     wanted.push((join(&from, &path.text), path.clone()));
                 }

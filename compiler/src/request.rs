@@ -1,6 +1,7 @@
 //! What is decided upon.
 
 use crate::model::{Name, Timestamp};
+use crate::tree::principals::PrincipalClass;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -196,7 +197,7 @@ pub struct Principal {
     user: Option<Arc<str>>,
     groups: Vec<Arc<str>>,
     /// The policy that has classified it, and the class; see [`crate::tree`].
-    pub(crate) class: Option<(u64, u32)>,
+    pub(crate) class: Option<PrincipalClass>,
 }
 
 impl Principal {

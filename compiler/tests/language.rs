@@ -28,3 +28,16 @@ fn the_default_policy_is_clean() {
     assert!(loaded.diagnostics.is_empty(), "{}", render(&loaded));
     assert!(loaded.policy().is_some());
 }
+
+#[test]
+fn a_negated_key_behind_values_is_a_key() {
+    let loaded = load_text("socks block a { to: literal  not group: staff  user: any not port: 22 }\n");
+    let model = loaded.model.expect("a model");
+    let terms: Vec<(bool, &str)> = model.rules[0]
+        .when
+        .terms
+        .iter()
+        .map(|term| (term.negated, term.test.key(rustsocks_compiler::model::Stage::Socks)))
+        .collect();
+    assert_eq!(terms, [(false, "to"), (true, "group"), (false, "user"), (true, "port")]);
+}

@@ -235,7 +235,7 @@ pub struct TextPattern(Arc<str>);
 impl TextPattern {
     /// A pattern; letters are compared without regard to case.
     pub fn new(text: &str) -> Self {
-        Self(text.to_lowercase().into())
+        Self(lower(text).collect::<String>().into())
     }
 
     /// The pattern.
@@ -245,7 +245,7 @@ impl TextPattern {
 
     /// Whether the whole text fits, `*` standing for anything.
     pub fn matches(&self, text: &str) -> bool {
-        fits(self.0.as_bytes(), text.to_lowercase().as_bytes())
+        fits(self.0.chars(), lower(text))
     }
 
     /// Whether a name fits label by label: a `*` never reaches over a dot, but a leading `*.`
@@ -268,34 +268,44 @@ fn labels_fit<'a>(
     loop {
         match (patterns.next(), labels.next()) {
             (None, None) => return true,
-            (Some(pattern), Some(label)) if fits(pattern.as_bytes(), label.as_bytes()) => {}
+            (Some(pattern), Some(label)) if fits(pattern.chars(), label.chars()) => {}
             _ => return false,
         }
     }
 }
 
-/// Linear in space, at worst quadratic in time: the last `*` alone is ever tried again.
-fn fits(mut pattern: &[u8], mut text: &[u8]) -> bool {
-    let mut again: Option<(&[u8], &[u8])> = None;
+/// Letter by letter, without memory of its own.
+fn lower(text: &str) -> impl Iterator<Item = char> + Clone {
+    text.chars().flat_map(char::to_lowercase)
+}
+
+/// Constant in space, at worst quadratic in time: the last `*` alone is ever tried again.
+fn fits<P, T>(mut pattern: P, mut text: T) -> bool
+where
+    P: Iterator<Item = char> + Clone,
+    T: Iterator<Item = char> + Clone,
+{
+    let mut again: Option<(P, T)> = None;
     loop {
-        match (pattern.split_first(), text.split_first()) {
-            (Some((b'*', rest)), _) => {
-                again = Some((rest, text));
-                pattern = rest;
+        let (mut next_pattern, mut next_text) = (pattern.clone(), text.clone());
+        match (next_pattern.next(), next_text.next()) {
+            (Some('*'), _) => {
+                again = Some((next_pattern.clone(), text.clone()));
+                pattern = next_pattern;
             }
-            (Some((want, rest)), Some((got, tail))) if want == got => {
-                pattern = rest;
-                text = tail;
+            (Some(want), Some(got)) if want == got => {
+                pattern = next_pattern;
+                text = next_text;
             }
             (None, None) => return true,
-            _ => match again.and_then(|(rest, from)| from.split_first().map(|(_, tail)| (rest, tail))) {
-                Some((rest, tail)) => {
-                    again = Some((rest, tail));
-                    pattern = rest;
-                    text = tail;
+            _ => {
+                let Some((rest, from)) = &mut again else { return false };
+                if from.next().is_none() {
+                    return false;
                 }
-                None => return false,
-            },
+                pattern = rest.clone();
+                text = from.clone();
+            }
         }
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Resolver<'a> {
     /// Keys that a definition has not.
     pub(super) fn no_keys(&mut self, entries: &'a [Entry], keyword: &str, known: &[&str]) {
         let mut seen: Vec<&Entry> = Vec::new();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !entry.is_hollow()) {
             let key = &*entry.key.text;
             if let Some(first) = seen.iter().find(|first| first.key.text == entry.key.text) {
                 self.error("RS0115", entry.key.span, format!("`{key}` is said twice"))

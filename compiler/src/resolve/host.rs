@@ -65,6 +65,12 @@ impl<'a> Resolver<'a> {
                 .help(format!("write `not` before the key, or `except {rest}` behind the list"));
             return None;
         }
+        if let Some((_, rest)) = word.text.split_once("://") {
+            let host = rest.split(['/', ':', '?']).next().unwrap_or_default();
+            self.error("RS0106", word.span, format!("`{}` is a URL", word.text))
+                .help(format!("a target is a host: write `{host}`"));
+            return None;
+        }
         if self.bad_dante(side, word) {
             return None;
         }

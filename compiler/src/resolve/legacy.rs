@@ -13,14 +13,14 @@ pub(super) fn key(text: &str) -> Option<&'static str> {
             "methods are set up in the settings; leave it out"
         }
         "hostid" | "hostindex" => "leave it out; a client is known by its address",
-        "srchost" => "leave it out; reverse DNS takes no part in a decision",
+        "srchost" | "dsthost" => "leave it out; reverse DNS takes no part in a decision",
         "rdomain" | "udp.portrange" | "udp.connectdst" | "extension" | "compatibility" => {
             "leave it out; it has no part in a policy"
         }
         _ if text.starts_with("session.") => {
             "limits on sessions are not supported yet in rules; the settings have one for all"
         }
-        _ if text.starts_with("timeout.") || text.starts_with("socket.") || text.starts_with("tcp.") => {
+        _ if text.starts_with("timeout") || text.starts_with("socket.") || text.starts_with("tcp.") => {
             "it belongs in the settings of the server"
         }
         _ if text.starts_with("ldap.") || text.starts_with("gssapi.") => {
@@ -46,7 +46,7 @@ pub(super) fn setting(text: &str) -> Option<&'static str> {
         "user.privileged" | "user.unprivileged" | "user.notprivileged" | "user.libwrap" => {
             "the user that the server runs as is in its settings; leave it out"
         }
-        "srchost" => "leave it out; reverse DNS takes no part in a decision",
+        "srchost" | "dsthost" => "leave it out; reverse DNS takes no part in a decision",
         "resolveprotocol" => "the server asks DNS itself; leave it out",
         "compatibility" | "extension" | "udp.connectdst" => "leave it out; it has no part in a policy",
         "udp.portrange" => "the ports of UDP are in the settings of the server; leave it out",

@@ -61,15 +61,18 @@ pub(crate) struct Resolved {
     pub(crate) found: Vec<Diagnostic>,
 }
 
-/// Resolves the statements of all files; `lists` has the list behind each path, by its place.
+/// Resolves the statements of all files; `lists` has the list behind each path, by its place, and
+/// `found` what the parser has found.
 pub(crate) fn resolve(
     files: &[File],
     sources: &Sources,
     host: &HostFacts,
     lists: &HashMap<Span, Arc<List>>,
+    found: &[Diagnostic],
 ) -> Resolved {
     let statements = in_order(files);
     let mut resolver = Resolver::new(sources, host, lists);
+    resolver.form = found.iter().map(|one| one.primary.span).collect();
     resolver.collect(&statements);
     resolver.definitions();
     resolver.statements(&statements);
@@ -100,6 +103,8 @@ fn in_order(files: &[File]) -> Vec<(FileId, &Statement)> {
 }
 
 pub(crate) struct Resolver<'a> {
+    /// Where the parser found something wrong.
+    form: Vec<Span>,
     sources: &'a Sources,
     host: &'a HostFacts,
     lists: &'a HashMap<Span, Arc<List>>,
@@ -132,6 +137,7 @@ impl<'a> Resolver<'a> {
     fn new(sources: &'a Sources, host: &'a HostFacts, lists: &'a HashMap<Span, Arc<List>>) -> Self {
         let model = Model { host: host.clone(), sources: sources.clone(), ..Model::default() };
         Self {
+            form: Vec::new(),
             sources,
             host,
             lists,

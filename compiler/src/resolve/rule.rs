@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn excepts(&mut self, stage: Stage, block: &'a Block) -> Vec<Conditions> {
         let mut excepts = Vec::new();
         for except in block.excepts() {
-            if except.entries.is_empty() {
+            if except.entries.is_empty() && !self.reported_in(except.span) {
                 self.error("RS0101", except.block, "an `except` without a key takes everything out")
                     .help("write what is excepted, as in `except { user: alice }`");
                 continue;
@@ -77,6 +77,12 @@ impl<'a> Resolver<'a> {
             excepts.push(self.conditions(Place::Except(stage), &except.entries, Some(except.span)));
         }
         excepts
+    }
+
+    /// Whether an error of form was found there.
+    fn reported_in(&self, span: Span) -> bool {
+        let inside = |at: Span| at.file == span.file && span.start <= at.start && at.end <= span.end;
+        self.form.iter().any(|&at| inside(at))
     }
 
     /// The terms of a block. Keys that are none, or not of this place, are reported here.
@@ -108,6 +114,9 @@ impl<'a> Resolver<'a> {
 
     /// The key of an entry, if it is one and may stand here.
     pub(super) fn key(&mut self, place: Place, entry: &'a Entry) -> Option<Key> {
+        if entry.is_hollow() {
+            return None;
+        }
         let word = &entry.key;
         let text = &*word.text;
         let Some(key) = KEYS.into_iter().find(|key| key.name == text) else {

@@ -87,6 +87,7 @@ impl<'a> Resolver<'a> {
                             self.error("RS0115", entry.key.span, format!("`{key}` is said twice"))
                                 .related(place, "first said here");
                         }
+                        None if entry.is_hollow() => {}
                         None => self.default_entry(entry),
                     }
                     seen.push(entry);
@@ -176,6 +177,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn setting(&mut self, entry: &'a Entry) {
+        if entry.is_hollow() {
+            return;
+        }
         let word = &entry.key;
         if let Some(not) = entry.not {
             self.error("RS0101", not, "`not` before a setting").help("drop it");

@@ -56,10 +56,7 @@ impl Resolver<'_> {
         let text = &*word.text;
         let report = self.error("RS0106", word.span, format!("`{text}` is no name and no address"));
         let report = report.label(reason.to_string());
-        if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
-            let host = rest.split('/').next().unwrap_or_default();
-            report.help(format!("a target is a host, not a URL: write `{host}`"));
-        } else if text.contains('/') {
+        if text.contains('/') {
             report.help("a regex is written between two slashes, as in `/ads[0-9]+\\.example\\.com/`");
         } else if text.contains('$') {
             report.help("there are no variables in a policy; write the value");

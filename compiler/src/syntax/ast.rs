@@ -243,6 +243,13 @@ pub struct Entry {
     pub dante: bool,
 }
 
+impl Entry {
+    /// Whether it has no value at all, which is reported already.
+    pub fn is_hollow(&self) -> bool {
+        matches!(&*self.values.include, [word] if word.form == Form::Broken && word.text.is_empty())
+    }
+}
+
 /// `value, value except value`.
 #[derive(Clone, Debug, std::default::Default)]
 pub struct Values {

@@ -50,6 +50,7 @@ impl<'t, 'd> Builder<'t, 'd> {
                 let key = pair.as_str().split([':', ' ', '\t']).next().unwrap_or_default();
                 !blame::SETTINGS.contains(&key) || pair.as_str().starts_with("log")
             }
+            Rule::unknown => pair.as_str().starts_with("except"),
             _ => false,
         }
     }
@@ -273,12 +274,19 @@ impl<'t, 'd> Builder<'t, 'd> {
     fn block(&mut self, pair: Pair<'t, Rule>) -> Block {
         let span = self.span(&pair);
         let mut members = Vec::new();
+        // Dante's `redirect to: …` is one thing.
+        let mut redirected = false;
         for inner in pair.into_inner() {
             let at = self.span(&inner);
+            let of_redirect = std::mem::take(&mut redirected);
             match inner.as_rule() {
+                Rule::entry if of_redirect => {}
                 Rule::entry => members.extend(self.entries(inner).into_iter().map(Member::Entry)),
                 Rule::except => members.extend(self.except(inner).map(Member::Except)),
-                Rule::bad => self.blame_bad(at),
+                Rule::bad => {
+                    redirected = self.trim_text(at).ends_with("redirect");
+                    self.blame_bad(at);
+                }
                 Rule::unclosed => self.unclosed_block(span, at),
                 _ => {}
             }
@@ -295,6 +303,13 @@ impl<'t, 'd> Builder<'t, 'd> {
             let at = self.span(&inner);
             match inner.as_rule() {
                 Rule::entry => entries.extend(self.entries(inner)),
+                Rule::deeper => {
+                    let word = Span { end: at.start + 6, ..at };
+                    self.report("RS0101", word, "an `except` in an `except`").help_last(
+                        "write the conditions that are meant, or a second `except { … }` behind the first",
+                    );
+                    entries.push(hollow(word));
+                }
                 Rule::bad => self.blame_bad(at),
                 Rule::unclosed => self.unclosed_block(block, at),
                 _ => {}
@@ -328,6 +343,7 @@ impl<'t, 'd> Builder<'t, 'd> {
         let Some(key) = key else { return Vec::new() };
         if values.include.is_empty() {
             self.no_value(&key, values.but);
+            values.include.push(Word { text: "".into(), span: key.span.at_end(), form: Form::Broken });
         }
         let end = values.iter().last().map_or(key.span, |last| last.span);
         let span = Span { end: end.end.max(key.span.end), ..span };
@@ -511,6 +527,10 @@ impl<'t, 'd> Builder<'t, 'd> {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
+    fn trim_text(&self, span: Span) -> &'t str {
+        self.under(span).trim()
+    }
+
     /// The span without the space at its ends.
     pub(super) fn trim(&self, span: Span) -> Span {
         let text = self.under(span);
@@ -555,6 +575,13 @@ impl Last<'_> {
         }
         self
     }
+}
+
+/// An entry that stands for one that could not be read.
+fn hollow(span: Span) -> Entry {
+    let word = |form| Word { text: "".into(), span, form };
+    let values = Values { include: vec![word(Form::Broken)], ..Values::default() };
+    Entry { not: None, key: word(Form::Broken), values, span, dante: false }
 }
 
 fn broken() -> StatementKind {

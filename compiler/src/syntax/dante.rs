@@ -33,7 +33,7 @@ pub(super) fn value(key: &str, word: Word) -> Word {
     let text: Option<Box<str>> = match (key, &*word.text) {
         ("from" | "to" | "resolves", "0/0") => Some("any".into()),
         ("from" | "to", text) => prefix_of_mask(text),
-        ("log", "iooperation") => Some("data".into()),
+        ("log", "iooperation" | "ioop") => Some("data".into()),
         ("proxyprotocol", "socks_v4") => Some("socks4".into()),
         ("proxyprotocol", "socks_v5") => Some("socks5".into()),
         _ => None,

@@ -11,6 +11,7 @@ mod scan;
 mod shape;
 mod suppression;
 
+pub use scan::characters;
 pub use suppression::{Suppression, suppressions};
 
 use crate::diagnostic::Diagnostic;
@@ -44,13 +45,11 @@ pub fn parse(id: FileId, text: &str, found: &mut Vec<Diagnostic>) -> ast::File {
         return empty;
     };
     let comments = scan::comments(id, text, &pairs);
-    let marked = found.len();
     let mut file = match pairs.next() {
         Some(pair) => build::Builder::new(id, text, found).file(pair, span),
         None => empty,
     };
     file.comments = comments;
-    scan::characters(&file, text, found, marked);
     file
 }
 

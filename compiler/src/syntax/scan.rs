@@ -1,6 +1,6 @@
 //! What can be told of a text without reading it: its size, its depth, characters that deceive.
 
-use super::ast::{Comment, File, Form, StatementKind, Word};
+use super::ast::{Comment, File, Form, Word};
 use super::{MAX_DEPTH, MAX_FILE, Rule};
 use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
 use crate::source::{FileId, Span};
@@ -116,12 +116,13 @@ pub(super) fn comments(file: FileId, text: &str, pairs: &Pairs<'_, Rule>) -> Vec
 
 /// Reports characters that deceive the eye. Where one stands in a text that is reported as broken
 /// anyway, it is the reason: the report becomes one of the character.
-pub(super) fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>, marked: usize) {
+pub fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>) {
     if text.is_ascii() && !text.bytes().any(is_control) {
         return;
     }
     let hidden = Hidden::of(file);
     let mut blamed: Vec<usize> = Vec::new();
+    let mut told = 0;
     for (start, character) in text.char_indices() {
         let Some((what, instead)) = deceit(character) else { continue };
         let start_at = u32::try_from(start).unwrap_or(u32::MAX);
@@ -141,8 +142,7 @@ pub(super) fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>, m
             };
             Diagnostic::new(Code("RS0112"), level, span, message).help(help)
         };
-        let broken =
-            found.iter().enumerate().skip(marked).find(|(_, one)| covers(one) && one.level == Level::Error);
+        let broken = found.iter().enumerate().find(|(_, one)| covers(one) && one.level == Level::Error);
         if let Some((at, _)) = broken {
             if !blamed.contains(&at)
                 && let Some(one) = found.get_mut(at)
@@ -153,13 +153,17 @@ pub(super) fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>, m
             continue;
         }
         let visible = matches!(what, SPACE | LOOK_ALIKE);
-        if (visible && hidden.anywhere(span)) || (what == LOOK_ALIKE && !file_word(file, span)) {
+        let letter = what == LOOK_ALIKE && character.is_alphabetic();
+        if (visible && hidden.anywhere(span)) || (letter && !in_mixed_word(file, span)) {
             continue;
         }
         let title = if instead.is_empty() { "drop it" } else { "write the plain character" };
         let edit = Edit { span, text: instead.into() };
-        found.push(finding(Level::Warning).fix(title, Safety::Safe, vec![edit]));
-        if found.len() > marked + 100 {
+        // A mark that looks like one of the language was meant to be it.
+        let level = if what == LOOK_ALIKE && !letter { Level::Error } else { Level::Warning };
+        found.push(finding(level).fix(title, Safety::Safe, vec![edit]));
+        told += 1;
+        if told > 100 {
             return;
         }
     }
@@ -182,8 +186,9 @@ fn deceit(character: char) -> Option<(&'static str, &'static str)> {
         '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{61C}' => {
             return Some(("an invisible character that changes how the line reads", ""));
         }
-        '\t' | '\n' | '\r' => return None,
-        '\0'..='\u{1F}' | '\u{7F}'..='\u{9F}' => return Some(("a control character", "")),
+        // A NUL is reported before anything is read.
+        '\0' | '\t' | '\n' | '\r' => return None,
+        '\u{1}'..='\u{1F}' | '\u{7F}'..='\u{9F}' => return Some(("a control character", "")),
         '“' | '”' | '„' | '«' | '»' | '″' | '＂' => "\"",
         '‘' | '’' | '‚' | '′' => "'",
         '–' | '—' | '−' | '‐' | '‑' | '－' => "-",
@@ -235,7 +240,7 @@ impl Hidden {
 }
 
 /// Whether a look-alike stands in a word beside plain letters: a word all of one script is honest.
-fn file_word(file: &File, span: Span) -> bool {
+fn in_mixed_word(file: &File, span: Span) -> bool {
     let mut mixed = false;
     file.words(&mut |word: &Word| {
         if word.span.start <= span.start && span.end <= word.span.end && word.form != Form::Quoted {
@@ -243,9 +248,4 @@ fn file_word(file: &File, span: Span) -> bool {
         }
     });
     mixed
-        || file.statements.iter().any(|one| {
-            matches!(one.kind, StatementKind::Broken(_))
-                && one.span.start <= span.start
-                && span.end <= one.span.end
-        })
 }

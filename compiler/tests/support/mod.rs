@@ -4,10 +4,11 @@
 use rustsocks_compiler::diagnostic::{Diagnostic, Label};
 use rustsocks_compiler::load::{Loaded, load};
 use rustsocks_compiler::model::HostFacts;
-use rustsocks_compiler::source::Sources;
+use rustsocks_compiler::source::{LoadError, Loader, Sources};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -24,6 +25,53 @@ pub fn read(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "a test reads what the compiler may not")]
     let text = std::fs::read_to_string(folder(name));
     text.unwrap_or_else(|reason| unreachable!("{name}: {reason}"))
+}
+
+/// The bytes of a file.
+pub fn bytes(path: &Path) -> Vec<u8> {
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the compiler may not")]
+    let bytes = std::fs::read(path);
+    bytes.unwrap_or_else(|reason| unreachable!("{}: {reason}", path.display()))
+}
+
+/// The files of a folder and all below it with that extension, sorted.
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        #[expect(clippy::disallowed_methods, reason = "a test reads what the compiler may not")]
+        let entries = std::fs::read_dir(&folder);
+        for entry in entries.into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|one| one == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Texts that need not be UTF-8, by name.
+struct Bytes(BTreeMap<String, Vec<u8>>);
+
+impl Loader for Bytes {
+    fn read(&self, name: &str) -> Result<Arc<[u8]>, LoadError> {
+        self.0.get(name).map(|bytes| bytes.as_slice().into()).ok_or(LoadError::Missing)
+    }
+
+    fn glob(&self, _: &str) -> Result<Vec<String>, LoadError> {
+        Ok(self.0.keys().cloned().collect())
+    }
+}
+
+/// Loads the first of some files.
+pub fn load_bytes(files: &[(&str, Vec<u8>)]) -> Loaded {
+    let map = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+    let root = files.first().map_or("test.policy", |&(name, _)| name);
+    load(root, &Bytes(map), &HostFacts::default(), None)
 }
 
 /// Loads one text.

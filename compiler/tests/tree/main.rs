@@ -1,0 +1,8 @@
+//! The decision tree held against the naive oracle, and against itself in another order.
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod long;
+#[cfg(test)]
+mod oracle;
