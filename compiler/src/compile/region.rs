@@ -408,7 +408,7 @@ impl<'a> Regions<'a> {
                     Side::From => [Part::test(Check::ListFrom { list: at })].into(),
                     Side::To => {
                         let mut parts = Vec::new();
-                        if list.names().next().is_some() {
+                        if list.has_names() {
                             parts.push(Part::test(Check::ListName { list: at }));
                         }
                         if list.has_addresses() && self.known.address {

@@ -252,7 +252,8 @@ impl Names {
     }
 }
 
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The hash of no label.
+pub(crate) const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn place(hash: u64, mask: usize) -> usize {
     usize::try_from(hash >> 20).unwrap_or(0) & mask

@@ -203,18 +203,22 @@ fn test() -> impl Strategy<Value = Test> {
         1 => some(&[Protocol::Tcp, Protocol::Udp]).prop_map(Test::Protocol),
         1 => prop::collection::vec(select(protocols), 0..3).prop_map(Test::ProxyProtocol),
         1 => prop::collection::vec(window(), 0..3).prop_map(Test::Time),
-        7 => expr(SETS).prop_map(Test::To),
+        12 => expr(SETS).prop_map(Test::To),
         2 => prop::collection::vec(user, 0..3).prop_map(Test::User),
     ]
 }
 
 fn conditions(most: usize) -> impl Strategy<Value = Conditions> {
-    let term = (prop::bool::weighted(0.2), test()).prop_map(|(negated, test)| Term {
-        negated,
-        test,
-        span: nowhere(),
-    });
-    prop::collection::vec(term, 0..=most).prop_map(|terms| Conditions { terms, span: None })
+    let term = || {
+        (prop::bool::weighted(0.2), test()).prop_map(|(negated, test)| Term {
+            negated,
+            test,
+            span: nowhere(),
+        })
+    };
+    let few = prop::collection::vec(term(), 0..=most.min(2));
+    let many = prop::collection::vec(term(), 0..=most);
+    prop_oneof![3 => few, 1 => many].prop_map(|terms| Conditions { terms, span: None })
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {

@@ -41,19 +41,20 @@ fn many_cases_agree_with_the_oracle() {
         let policy = Policy::compile(Arc::new(tree.current()));
         for _ in 0..REQUESTS {
             let asked = Asked::throw(&mut dice);
-            assert!(agrees(&policy, &asked, &mut tally), "{:#?}\n{asked:#?}", policy.model());
+            let agrees =
+                decides(&policy, &asked, &mut tally) && (asked.port != 80 || foresees(&policy, &asked));
+            assert!(agrees, "{:#?}\n{asked:#?}", policy.model());
         }
         done += REQUESTS;
     }
     let shares = [tally.block, tally.needs_address, tally.pass];
-    assert!(shares.iter().all(|&share| share * 20 > done), "one answer hardly came: {tally:?}");
+    assert!(shares.iter().all(|&share| share * 50 > done), "one answer hardly came: {tally:?}");
     assert!(tally.by_default * 2 < done, "the default decided too often: {tally:?}");
 }
 
-fn agrees(policy: &Policy, asked: &Asked, tally: &mut Tally) -> bool {
+fn decides(policy: &Policy, asked: &Asked, tally: &mut Tally) -> bool {
     let own = policy.principal(asked.user.clone(), asked.groups.clone());
     let request = asked.request(&own);
-    let client = asked.client();
     let (got, wanted) = (policy.decide(&request), oracle::decide(policy.model(), &request));
     match got.answer() {
         Answer::Block => tally.block += 1,
@@ -61,12 +62,17 @@ fn agrees(policy: &Policy, asked: &Asked, tally: &mut Tally) -> bool {
         Answer::Pass => tally.pass += 1,
     }
     tally.by_default += u64::from(got.rule().is_none() && got.answer() != Answer::NeedsAddress);
-    let mut facts = Facts::from(&request);
+    got.answer() == wanted.answer() && got.rule() == wanted.rule()
+}
+
+/// What is asked before there is a request.
+fn foresees(policy: &Policy, asked: &Asked) -> bool {
+    let principal = asked.principal();
+    let mut facts = Facts::from(&asked.request(&principal));
     facts.target = None;
+    let client = asked.client();
     let (admitted, admits) = (policy.admit(&client), oracle::admit(policy.model(), &client));
-    got.answer() == wanted.answer()
-        && got.rule() == wanted.rule()
-        && admitted.answer() == admits.answer()
+    admitted.answer() == admits.answer()
         && admitted.rule() == admits.rule()
         && policy.could_pass(&facts) == oracle::could_pass(policy.model(), &facts)
         && policy.offer(&client) == oracle::offer(policy.model(), &client)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+mod list;
+#[cfg(test)]
 mod long;
 #[cfg(test)]
 mod oracle;

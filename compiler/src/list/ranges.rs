@@ -1,0 +1,315 @@
+//! Addresses of a list in as few bytes as can be: runs that do not overlap, each with its line.
+
+use crate::model::AddressRange;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A range of one family as numbers, with its line.
+pub(super) type Line<N> = (N, N, u32);
+
+/// Finds the line of an address.
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    /// IPv4 as it is, where the tables would be larger than what they hold.
+    few: Box<[Line<u32>]>,
+    v4: Runs4,
+    v6: Runs6,
+}
+
+impl Ranges {
+    /// Takes ranges in any order; of those that overlap, the first line counts.
+    pub(super) fn new(v4: Vec<Line<u32>>, v6: Vec<Line<u128>>) -> Self {
+        let (v4, v6) = (apart(v4), apart(v6));
+        let (few, v4) = if v4.len() <= FEW { (v4, Vec::new()) } else { (Vec::new(), v4) };
+        Self { few: few.into(), v4: Runs4::new(&v4), v6: Runs6::new(&v6) }
+    }
+
+    /// The first line that holds an address.
+    pub(super) fn line(&self, address: IpAddr) -> Option<u32> {
+        match address {
+            IpAddr::V4(v4) if self.few.is_empty() => self.v4.line(v4.to_bits()),
+            IpAddr::V4(v4) => {
+                let bits = v4.to_bits();
+                let before = self.few.partition_point(|range| range.0 <= bits).checked_sub(1)?;
+                self.few.get(before).filter(|range| bits <= range.1).map(|range| range.2)
+            }
+            IpAddr::V6(v6) => self.v6.line(v6.to_bits()),
+        }
+    }
+
+    /// All addresses, as ranges that neither touch nor overlap.
+    pub(super) fn ranges(&self) -> Vec<AddressRange> {
+        let mut ranges = Vec::new();
+        let few = self.few.iter().map(|&(first, last, _)| (first, last));
+        let mut runs = few.chain(self.v4.runs()).peekable();
+        while let Some((first, mut last)) = runs.next() {
+            while let Some((_, end)) = runs.next_if(|next| last.checked_add(1) == Some(next.0)) {
+                last = end;
+            }
+            let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+            ranges.extend(AddressRange::new(first.into(), last.into()));
+        }
+        let mut runs = self.v6.runs().peekable();
+        while let Some((first, mut last)) = runs.next() {
+            while let Some((_, end)) = runs.next_if(|next| last.checked_add(1) == Some(next.0)) {
+                last = end;
+            }
+            let (first, last) = (Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last));
+            ranges.extend(AddressRange::new(first.into(), last.into()));
+        }
+        ranges
+    }
+
+    /// What they take in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let Runs4 { top, first, lines, .. } = &self.v4;
+        let v6: usize = self.v6.levels.iter().map(|level| level.len() * 16).sum();
+        self.few.len() * 12
+            + top.len() * 4
+            + first.len() * 4
+            + lines.bytes.len()
+            + v6
+            + self.v6.last.len() * 20
+    }
+}
+
+/// A number that addresses are.
+pub(super) trait Bits: Copy + Ord {
+    /// The next; `None` behind the last.
+    fn next(self) -> Option<Self>;
+    /// The one before; itself at zero.
+    fn before(self) -> Self;
+}
+
+impl Bits for u32 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn before(self) -> Self {
+        self.saturating_sub(1)
+    }
+}
+
+impl Bits for u128 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn before(self) -> Self {
+        self.saturating_sub(1)
+    }
+}
+
+/// Sorts ranges and cuts them where they overlap, so that the smaller line stays.
+fn apart<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
+    if !ranges.is_sorted() {
+        ranges.sort_unstable();
+    }
+    if ranges.is_sorted_by(|a, b| a.1 < b.0) {
+        return ranges;
+    }
+    let mut cut: Vec<Line<N>> = Vec::with_capacity(ranges.len());
+    let mut open: BinaryHeap<Reverse<(u32, N)>> = BinaryHeap::new();
+    let mut waiting = ranges.into_iter().peekable();
+    let mut at = None;
+    while let Some(here) = if open.is_empty() { waiting.peek().map(|next| next.0) } else { at } {
+        while let Some((_, last, line)) = waiting.next_if(|next| next.0 <= here) {
+            open.push(Reverse((line, last)));
+        }
+        while open.peek().is_some_and(|Reverse((_, last))| *last < here) {
+            open.pop();
+        }
+        let Some(&Reverse((line, last))) = open.peek() else { continue };
+        let end = match waiting.peek() {
+            Some(next) if next.0 <= last => next.0.before(),
+            _ => last,
+        };
+        match cut.last_mut() {
+            Some(before) if before.2 == line && before.1.next() == Some(here) => before.1 = end,
+            _ => cut.push((here, end, line)),
+        }
+        at = end.next();
+        if at.is_none() {
+            break;
+        }
+    }
+    cut
+}
+
+/// Runs of IPv4: for each high half, low halves of first and last addresses in order.
+#[derive(Debug, Default)]
+struct Runs4 {
+    /// Where the runs of each high half start; one more at the end.
+    top: Box<[u32]>,
+    first: Box<[u16]>,
+    last: Box<[u16]>,
+    lines: Lines,
+}
+
+impl Runs4 {
+    fn new(ranges: &[Line<u32>]) -> Self {
+        let Some(widest) = ranges.iter().map(|range| range.2).max() else { return Self::default() };
+        let mut top = Vec::with_capacity((1 << 16) + 1);
+        let (mut first, mut last) = (Vec::with_capacity(ranges.len()), Vec::with_capacity(ranges.len()));
+        let mut lines = Lines::new(widest, ranges.len());
+        for &(start, end, line) in ranges {
+            for high in (start >> 16)..=(end >> 16) {
+                while top.len() <= high as usize {
+                    top.push(truncate(first.len()));
+                }
+                first.push(if high == start >> 16 { (start & 0xffff) as u16 } else { 0 });
+                last.push(if high == end >> 16 { (end & 0xffff) as u16 } else { u16::MAX });
+                lines.push(line);
+            }
+        }
+        top.resize((1 << 16) + 1, truncate(first.len()));
+        lines.bytes.shrink_to_fit();
+        Self { top: top.into(), first: first.into(), last: last.into(), lines }
+    }
+
+    fn line(&self, bits: u32) -> Option<u32> {
+        let (high, low) = ((bits >> 16) as usize, (bits & 0xffff) as u16);
+        let from = *self.top.get(high)? as usize;
+        let to = *self.top.get(high + 1)? as usize;
+        let before = self.first.get(from..to)?.partition_point(|&first| first <= low);
+        let at = (from + before).checked_sub(1).filter(|&at| at >= from)?;
+        (low <= *self.last.get(at)?).then(|| self.lines.get(at))
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let high = |at: usize| (truncate(self.top.partition_point(|&from| from as usize <= at)) - 1) << 16;
+        let both = self.first.iter().zip(&self.last).enumerate();
+        both.map(move |(at, (&first, &last))| (high(at) | u32::from(first), high(at) | u32::from(last)))
+    }
+}
+
+/// Line numbers in three bytes each, four where a list is that long.
+#[derive(Debug, Default)]
+struct Lines {
+    wide: bool,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    fn new(widest: u32, count: usize) -> Self {
+        let wide = widest >= 1 << 24;
+        Self { wide, bytes: Vec::with_capacity(count * if wide { 4 } else { 3 }) }
+    }
+
+    fn push(&mut self, line: u32) {
+        let bytes = line.to_le_bytes();
+        self.bytes.extend(bytes.iter().take(if self.wide { 4 } else { 3 }));
+    }
+
+    fn get(&self, at: usize) -> u32 {
+        if self.wide {
+            let bytes = self.bytes.get(at * 4..).and_then(|rest| rest.first_chunk::<4>());
+            return bytes.copied().map_or(0, u32::from_le_bytes);
+        }
+        match self.bytes.get(at * 3..).and_then(|rest| rest.first_chunk::<3>()) {
+            Some(&[a, b, c]) => u32::from_le_bytes([a, b, c, 0]),
+            None => 0,
+        }
+    }
+}
+
+/// Runs of IPv6: a search tree of first addresses, sixteen to a node.
+#[derive(Debug, Default)]
+struct Runs6 {
+    /// All first addresses, then each sixteenth of the level before, down to one node.
+    levels: Vec<Box<[u128]>>,
+    last: Box<[u128]>,
+    lines: Box<[u32]>,
+}
+
+impl Runs6 {
+    fn new(ranges: &[Line<u128>]) -> Self {
+        if ranges.is_empty() {
+            return Self::default();
+        }
+        let mut level: Box<[u128]> = ranges.iter().map(|range| range.0).collect();
+        let mut levels = Vec::new();
+        while level.len() > FAN {
+            let above = level.iter().copied().step_by(FAN).collect();
+            levels.push(std::mem::replace(&mut level, above));
+        }
+        levels.push(level);
+        let last = ranges.iter().map(|range| range.1).collect();
+        Self { levels, last, lines: ranges.iter().map(|range| range.2).collect() }
+    }
+
+    fn line(&self, bits: u128) -> Option<u32> {
+        let mut at = 0;
+        for level in self.levels.iter().rev() {
+            let from = at * FAN;
+            let node = level.get(from..(from + FAN).min(level.len()))?;
+            let before: usize = node.iter().map(|&first| usize::from(first <= bits)).sum();
+            at = (from + before).checked_sub(1).filter(|&at| at >= from)?;
+        }
+        (bits <= *self.last.get(at)?).then(|| self.lines.get(at).copied())?
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
+        let first = self.levels.first().map_or(&[][..], |level| level);
+        first.iter().copied().zip(self.last.iter().copied())
+    }
+}
+
+/// So many IPv4 ranges need no tables.
+const FEW: usize = 1024;
+
+const FAN: usize = 16;
+
+fn truncate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_first_line_counts_where_ranges_overlap(
+            ranges in prop::collection::vec((0..400u32, 0..90u32), 0..60),
+            wide: bool,
+            tables: bool,
+        ) {
+            // Either all in one high half, or over many.
+            let place = |at: u32| if wide { at << 12 } else { at };
+            let lines: Vec<Line<u32>> = (1..)
+                .zip(&ranges)
+                .map(|(line, &(first, length))| (place(first), place(first + length), line))
+                .collect();
+            let six = lines.iter().map(|&(first, last, line)| (first.into(), last.into(), line)).collect();
+            let mut all = Ranges::new(lines.clone(), six);
+            if tables {
+                all.v4 = Runs4::new(&std::mem::take(&mut all.few));
+            }
+            for at in 0..500 {
+                for at in [place(at), place(at) + 1] {
+                    let wanted = lines.iter().find(|range| range.0 <= at && at <= range.1).map(|range| range.2);
+                    prop_assert_eq!(all.line(Ipv4Addr::from_bits(at).into()), wanted);
+                    prop_assert_eq!(all.line(Ipv6Addr::from_bits(at.into()).into()), wanted);
+                    let inside = all.ranges().iter().any(|range| range.contains(Ipv4Addr::from_bits(at).into()));
+                    prop_assert_eq!(inside, wanted.is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_address_is_reached() {
+        let all = Ranges::new(vec![(5, u32::MAX, 2), (u32::MAX, u32::MAX, 1)], vec![(0, u128::MAX, 3)]);
+        assert_eq!(all.line(Ipv4Addr::BROADCAST.into()), Some(1));
+        assert_eq!(all.line(Ipv4Addr::from_bits(u32::MAX - 1).into()), Some(2));
+        assert_eq!(all.line(Ipv4Addr::from_bits(4).into()), None);
+        assert_eq!(all.line(Ipv6Addr::from_bits(u128::MAX).into()), Some(3));
+        assert_eq!(all.ranges().len(), 2);
+    }
+}
