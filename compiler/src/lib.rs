@@ -4,6 +4,7 @@
 //! opens no file and no socket, asks no clock and prints nothing: what it needs from outside comes
 //! in through [`source::Loader`], [`model::HostFacts`] and each request.
 
+pub mod analysis;
 mod compile;
 pub mod decision;
 pub mod diagnostic;
@@ -13,6 +14,7 @@ pub mod model;
 pub mod oracle;
 pub mod request;
 pub mod resolve;
+pub mod sample;
 pub mod source;
 pub mod suggest;
 pub mod syntax;
