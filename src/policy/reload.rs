@@ -76,12 +76,17 @@ impl ReloadHandle {
 /// Says what a policy asks for that this server can not do.
 type Fits = Box<dyn Fn(&Policy) -> Result<(), String> + Send + Sync>;
 
+/// Hears how a reload went.
+type Heard = Box<dyn Fn(&Policy, Option<&str>) + Send + Sync>;
+
 /// What else has a say in a reload.
 pub struct Keeping {
     /// Whether this server can do what a policy asks for; says what is missing.
     pub fits: Fits,
     /// Hears of a policy just before it is put in force.
     pub prepare: Box<dyn Fn(&Policy) + Send + Sync>,
+    /// Hears how it went: the policy in force after it, and why that is still the old one.
+    pub heard: Heard,
     /// Whether changed files are looked for.
     pub watch: bool,
 }
@@ -196,6 +201,7 @@ impl Keeper {
             self.live.unchanged();
             tracing::info!(%trigger, policy = digest.short(), "the policy is the same as before");
         }
+        (self.keeping.heard)(&self.live.load(), None);
         Reloaded { digest, changed }
     }
 
@@ -206,5 +212,6 @@ impl Keeper {
         let in_force = self.live.load().digest().short();
         tracing::error!(%trigger, policy = in_force, "the new policy is rejected; the one in force stays");
         self.live.failed(rejected.to_string());
+        (self.keeping.heard)(&self.live.load(), Some(&rejected.to_string()));
     }
 }

@@ -1,28 +1,54 @@
-//! The log of the server: on standard error, as text or as JSON.
+//! The log of the server: on standard error, as text or as JSON; its level can be changed while it
+//! runs.
 
+use crate::api::LogControl;
 use crate::cli::{Failure, is_colored_log};
 use crate::settings::sections::Log;
 use crate::settings::value::LogFormat;
-use tracing_subscriber::EnvFilter;
+use std::sync::Arc;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
-/// Sends what is traced to standard error from now on.
+/// Sends what is traced to standard error from now on; gives the handle that changes the level.
 ///
 /// # Errors
 /// Where the level is none.
-pub(super) fn start(log: &Log) -> Result<(), Failure> {
-    let wrong = |error| {
-        Failure::config(format!(
-            "`log.level`: `{}` is no level ({error}); say `error`, `warn`, `info`, `debug`, `trace` or \
-             `module=level` with commas",
-            log.level
-        ))
-    };
-    let filter = EnvFilter::builder().parse(&log.level).map_err(wrong)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+pub(super) fn start(log: &Log) -> Result<LogControl, Failure> {
+    let filter = filter(&log.level)
+        .map_err(|error| Failure::config(format!("`log.level`: {}", no_level(&log.level, &error))))?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber in one process can only be that of a test: the first one stays.
     let _already = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Text => lines.with_ansi(is_colored_log()).with_target(false).try_init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+        }
+        LogFormat::Text => registry.with(lines.with_ansi(is_colored_log()).with_target(false)).try_init(),
     };
-    Ok(())
+    Ok(Arc::new(move |wanted| {
+        if let Some(wanted) = wanted {
+            let filter = filter_of(wanted)?;
+            handle.reload(filter).map_err(|error| error.to_string())?;
+            tracing::info!(level = wanted, "the log level is set");
+        }
+        handle.with_current(ToString::to_string).map_err(|error| error.to_string())
+    }))
+}
+
+fn filter_of(level: &str) -> Result<EnvFilter, String> {
+    filter(level).map_err(|error| no_level(level, &error))
+}
+
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(level)
+}
+
+fn no_level(level: &str, error: &ParseError) -> String {
+    format!(
+        "`{level}` is no level ({error}); say `error`, `warn`, `info`, `debug`, `trace` or `module=level` \
+         with commas"
+    )
 }

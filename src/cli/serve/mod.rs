@@ -6,13 +6,13 @@
 mod banner;
 mod log;
 mod open;
-mod place;
 mod prepare;
 mod road;
 mod signals;
 
 use super::{Exit, Failure, SettingsOptions, complain, print};
 use prepare::{Prepared, Unfit};
+use road::Outside;
 
 /// Flags of `rustsocks serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -34,7 +34,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     if args.allow_open {
         effective.flag("--allow-open", "policy.allow_open", |settings| settings.policy.allow_open = true);
     }
-    log::start(&effective.settings.log)?;
+    let log = log::start(&effective.settings.log)?;
     crate::server::raise_descriptor_limit();
     let prepared = match Prepared::prepare(effective.settings) {
         Ok(prepared) => prepared,
@@ -47,5 +47,10 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             return Ok(Exit::Findings);
         }
     };
-    road::serve(prepared, print)
+    road::serve(prepared, Outside { tell: print, log, explain: explain() })
+}
+
+/// Explains what a policy says to a request.
+fn explain() -> crate::api::Explain {
+    std::sync::Arc::new(|_| Err("this server does not explain".into()))
 }

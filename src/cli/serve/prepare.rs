@@ -1,10 +1,11 @@
 //! All that is done while the process has one thread and its privileges.
 
-use super::{open, place};
+use super::open;
 use crate::auth::{self, helper};
 use crate::cli::Failure;
 use crate::policy::{PolicySource, Rejected, Seen};
 use crate::privilege::{self, Level};
+use crate::records::{self, RecordsError};
 use crate::server::{BindError, Bound};
 use crate::settings::Settings;
 use crate::settings::value::Listen;
@@ -12,7 +13,8 @@ use rustsocks_compiler::Policy;
 use rustsocks_compiler::model::Timestamp;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,8 +26,7 @@ pub(super) struct Prepared {
     pub(super) seen: Seen,
     pub(super) listeners: Vec<Bound>,
     pub(super) api: Option<TcpListener>,
-    pub(super) api_socket: Option<UnixListener>,
-    pub(super) store: PathBuf,
+    pub(super) api_socket: Option<ApiSocket>,
     pub(super) helper: Option<helper::Helper>,
     pub(super) level: Level,
 }
@@ -62,9 +63,9 @@ impl Prepared {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let api = settings.api.listen.0.map(listen_api).transpose()?;
-        let api_socket = settings.api.socket.as_deref().map(listen_api_socket).transpose()?;
-        let store = place::store_folder(&settings);
-        place::prepare_store(&store, &settings)?;
+        let store = records::folder(&settings).ok_or_else(|| Failure::config(RecordsError::NoFolder))?;
+        prepare_store(&store, &settings)?;
+        let api_socket = listen_api_socket(&settings)?;
 
         let plan = helper::HelperPlan::of(&settings.auth, &settings.privileges);
         let asks = auth::asks_pam(&policy).then(|| helper::Helper::start(&plan));
@@ -72,7 +73,7 @@ impl Prepared {
         let level = privilege::confine_server(&settings.privileges, &writable(&settings, &store))
             .map_err(Failure::config)?;
         let settings = Arc::new(settings);
-        Ok(Self { settings, source, policy, seen, listeners, api, api_socket, store, helper, level })
+        Ok(Self { settings, source, policy, seen, listeners, api, api_socket, helper, level })
     }
 }
 
@@ -104,22 +105,69 @@ fn listen_api(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn listen_api_socket(path: &Path) -> Result<UnixListener, Failure> {
+/// The socket for the command line. Where nobody asked for one it may be missing.
+fn listen_api_socket(settings: &Settings) -> Result<Option<ApiSocket>, Failure> {
+    let Some(path) = records::socket(settings) else { return Ok(None) };
     let listen = || {
         // Of a server that died; one that lives answers.
-        if std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
-        {
-            std::fs::remove_file(path)?;
+        if UnixStream::connect(&path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            std::fs::remove_file(&path)?;
         }
-        let socket = UnixListener::bind(path)?;
+        let socket = UnixListener::bind(&path)?;
         socket.set_nonblocking(true)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+        own(&path, settings)?;
         Ok(socket)
     };
-    listen().map_err(|error: std::io::Error| {
-        let remedy = "choose another path with `api.socket`";
-        Failure::config(format!("cannot listen on `{}` for the API: {error}; {remedy}", path.display()))
+    match listen() {
+        Ok(socket) => Ok(Some(ApiSocket { socket, path })),
+        Err(error) if settings.api.socket.is_none() => {
+            let error: std::io::Error = error;
+            tracing::warn!(path = %path.display(), %error, "the API has no socket for the command line");
+            Ok(None)
+        }
+        Err(error) => Err(Failure::config(format!(
+            "cannot listen on `{}` for the API: {error}; choose another path with `api.socket`",
+            path.display()
+        ))),
+    }
+}
+
+/// The API's socket in the file system; the path is removed when it is dropped.
+pub(super) struct ApiSocket {
+    pub(super) socket: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for ApiSocket {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, path = %self.path.display(), "the socket stays in the file system");
+        }
+    }
+}
+
+/// Makes the folder of the store while there may be the right to, and gives it to the user that the
+/// server becomes.
+fn prepare_store(dir: &Path, settings: &Settings) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let is_new = !dir.exists();
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let made = made.and_then(|()| if is_new { own(dir, settings) } else { Ok(()) });
+    made.map_err(|error| {
+        Failure::config(format!(
+            "the store `{}` cannot be used: {error}; choose a folder that can be written with `--store`",
+            dir.display()
+        ))
     })
+}
+
+/// Gives a path to the user that the server becomes.
+fn own(path: &Path, settings: &Settings) -> std::io::Result<()> {
+    match privilege::server_user(&settings.privileges) {
+        Some((user, group)) => std::os::unix::fs::chown(path, Some(user), Some(group)),
+        None => Ok(()),
+    }
 }
 
 fn remedy(kind: ErrorKind, flag: &str) -> String {

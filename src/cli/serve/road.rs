@@ -1,28 +1,40 @@
-//! Inside the runtime: the store, the road, the API, and how they end.
+//! Inside the runtime: the records, the road, the API, and how they end.
 
 use super::banner::{Facts, banner};
-use super::prepare::Prepared;
+use super::prepare::{ApiSocket, Prepared};
 use super::signals::Signals;
-use crate::auth::{self, Authenticator};
+use crate::api::{Api, Event, Events, Explain, Gate, Handles, LogControl, Reload, ServeOptions, Server};
+use crate::auth::{self, Authenticator, HelperHealth};
 use crate::cli::{Exit, Failure};
-use crate::policy::{Keeper, Keeping, LivePolicy};
+use crate::policy::{Keeper, Keeping, LivePolicy, ReloadHandle};
+use crate::records::Records;
 use crate::server::{self, Listener, Road, Stop};
-use crate::session::{Sessions, UnixMicros};
+use crate::session::UnixMicros;
 use crate::settings::Settings;
-use crate::settings::value::{Listen, Segment};
-use crate::store::{DiskOptions, DiskStore, QueueOptions, Revision, Store, Writer};
+use crate::settings::value::Listen;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Serves until it is told to stop; `tell` prints the banner.
+/// What the server is given from outside.
+pub(super) struct Outside {
+    /// Prints the banner.
+    pub(super) tell: fn(String),
+    /// Changes what is logged.
+    pub(super) log: LogControl,
+    /// Explains the policy.
+    pub(super) explain: Explain,
+}
+
+/// Serves until it is told to stop.
 ///
 /// # Errors
 /// Where the store or the runtime does not come up.
-pub(super) fn serve(prepared: Prepared, tell: fn(String)) -> Result<Exit, Failure> {
+pub(super) fn serve(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = prepared.settings.runtime.threads {
         builder.worker_threads(threads);
@@ -30,18 +42,20 @@ pub(super) fn serve(prepared: Prepared, tell: fn(String)) -> Result<Exit, Failur
     let runtime = builder.enable_all().thread_name("rustsocks").build().map_err(|error| {
         Failure::config(format!("cannot start threads: {error}; raise the limit on processes (`ulimit -u`)"))
     })?;
-    let done = runtime.block_on(run(prepared, tell));
+    let done = runtime.block_on(run(prepared, outside));
     // Whatever a look-up in the C library still waits for is not waited for here.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
 }
 
-async fn run(prepared: Prepared, tell: fn(String)) -> Result<Exit, Failure> {
+async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     let settings = Arc::clone(&prepared.settings);
-    let records = Records::open(&prepared)?;
-    records.writer.policy(Revision::of(&prepared.policy, UnixMicros::now()));
-    let sessions = Sessions::new(vec![Arc::new(records.writer.clone())]);
-    let auth = Authenticator::new(&settings.auth, prepared.helper, None).map_err(Failure::config)?;
+    let live = Arc::new(LivePolicy::new(Arc::clone(&prepared.policy)));
+    let records = Records::open(&settings, &live).map_err(Failure::config)?;
+    tell_recovered(&records);
+    let observer = Arc::clone(&records.metrics);
+    let auth =
+        Authenticator::new(&settings.auth, prepared.helper, Some(observer)).map_err(Failure::config)?;
     auth.follow(&prepared.policy);
 
     let bound: Vec<Listen> = prepared.listeners.iter().map(server::Bound::address).collect();
@@ -51,22 +65,33 @@ async fn run(prepared: Prepared, tell: fn(String)) -> Result<Exit, Failure> {
     let listeners = prepared.listeners.into_iter().map(|bound| bound.listen().map(Arc::new));
     let listeners: Vec<Arc<Listener>> = listeners.collect::<Result<_, _>>().map_err(Failure::config)?;
 
-    let live = Arc::new(LivePolicy::new(Arc::clone(&prepared.policy)));
     let source = prepared.source.describe();
-    let keeper = Keeper::new(
-        Arc::clone(&live),
-        prepared.source,
-        prepared.seen,
-        keeping(&settings, auth.clone(), records.writer.clone()),
-    );
+    let keeping = keeping(&settings, auth.clone(), records.events.clone());
+    let keeper = Keeper::new(Arc::clone(&live), prepared.source, prepared.seen, keeping);
+    let ready = Arc::new(AtomicBool::new(true));
+    let handles = Handles {
+        sessions: records.sessions.clone(),
+        store: Some((Arc::clone(&records.store), records.writer.clone())),
+        metrics: Arc::clone(&records.metrics),
+        policy: Arc::clone(&live),
+        events: records.events.clone(),
+        reload: reload(keeper.handle()),
+        explain: outside.explain,
+        log: outside.log,
+        now: UnixMicros::now,
+        ready: Arc::clone(&ready),
+    };
+    let care = CancellationToken::new();
+    let api = api_server(&settings, handles, api_address, &care)?;
+    let sessions = records.sessions.clone();
     let road = Road::new(Arc::clone(&settings), Arc::clone(&live), auth.clone(), sessions, &own);
-    let road = Arc::new(road);
 
     let signals = Signals::new().map_err(|error| Failure::config(format!("cannot take signals: {error}")))?;
     let stop = Stop::default();
-    let care = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(care.clone().run_until_cancelled_owned(signals.pass_on(stop.clone())));
+    let (serving, tcp, unix) = (api.clone(), prepared.api, prepared.api_socket);
+    tasks.spawn(async move { serve_api(serving, tcp, unix).await });
+    tasks.spawn(care.clone().run_until_cancelled_owned(signals.pass_on(stop.clone(), Arc::clone(&ready))));
     tasks.spawn(care.clone().run_until_cancelled_owned(watchdog()));
     let until = care.clone();
     tasks.spawn(async move { auth.care(until).await });
@@ -76,23 +101,28 @@ async fn run(prepared: Prepared, tell: fn(String)) -> Result<Exit, Failure> {
             tracing::error!(%error, "the policy is not reloaded any more");
         }
     });
+    let records = Arc::new(records);
+    let (keeping, until) = (Arc::clone(&records), care.clone());
+    tasks.spawn(async move { keeping.keep_policies(live, until).await });
 
-    tell(banner(&Facts {
+    (outside.tell)(banner(&Facts {
         listeners: &settings.listeners.iter().cloned().zip(bound).collect::<Vec<_>>(),
         policy: &prepared.policy,
         policy_path: &source,
-        store: &records.describe,
+        store: &store_facts(&records),
         resolver: &settings.resolver,
-        api: &api_address.map_or_else(|| "none".into(), |address| format!("http://{address}")),
+        api: &api_facts(&settings, api_address),
         confined: &prepared.level.to_string(),
     }));
     // Whoever started us may not listen.
     let _unheard = sd_notify::notify(&[NotifyState::Ready]);
-    server::run(listeners, road, stop).await;
+    server::run(listeners, Arc::new(road), stop).await;
+    ready.store(false, Ordering::Relaxed);
     care.cancel();
+    api.drain(LAST_ANSWERS).await;
     tasks.close();
     tasks.wait().await;
-    records.close();
+    close(&records);
     Ok(Exit::Ok)
 }
 
@@ -103,25 +133,87 @@ fn address_of(listen: &Listen) -> Option<SocketAddr> {
     }
 }
 
-/// What has a say in a reload beside the compiler.
-fn keeping(settings: &Arc<Settings>, auth: Authenticator, writer: Writer) -> Keeping {
+fn tell_recovered(records: &Records) {
+    for path in &records.recovered.set_aside {
+        tracing::warn!(path = %path.display(), "a file of the store could not be read and was set aside");
+    }
+    if records.recovered.interrupted > 0 {
+        let sessions = records.recovered.interrupted;
+        tracing::info!(sessions, "sessions that an earlier end cut off are on record as interrupted");
+    }
+}
+
+/// What has a say in a reload beside the compiler, and who hears of it.
+fn keeping(settings: &Arc<Settings>, auth: Authenticator, events: Events) -> Keeping {
     let asked = Arc::clone(settings);
-    let has_helper = matches!(auth.health().helper, auth::HelperHealth::Unused);
+    let asks_nobody = auth.health().helper == HelperHealth::Unused;
     Keeping {
         fits: Box::new(move |policy| {
-            if has_helper && auth::asks_pam(policy) {
-                return Err(
-                    "the policy asks PAM and the server was started with one that did not: restart it".into(),
-                );
+            if asks_nobody && auth::asks_pam(policy) {
+                return Err("the policy asks PAM, and the server was started with one that did not: \
+                            restart it to use this one"
+                    .into());
             }
             auth::check(&asked.auth, policy).map_err(|error| error.to_string())
         }),
-        prepare: Box::new(move |policy| {
-            auth.follow(policy);
-            writer.policy(Revision::of(policy, UnixMicros::now()));
+        prepare: Box::new(move |policy| auth.follow(policy)),
+        heard: Box::new(move |policy, failure| {
+            let (policy, failure) = (policy.digest().to_string(), failure.map(Into::into));
+            events.tell(Event::Reload(Reload { policy, failure }));
         }),
         watch: settings.policy.watch,
     }
+}
+
+fn reload(handle: ReloadHandle) -> crate::api::ReloadPolicy {
+    Arc::new(move || {
+        let handle = handle.clone();
+        Box::pin(async move { handle.reload().await.map(|_| ()).map_err(|error| error.to_string()) })
+    })
+}
+
+fn api_server(
+    settings: &Settings,
+    handles: Handles,
+    address: Option<SocketAddr>,
+    stop: &CancellationToken,
+) -> Result<Server, Failure> {
+    let gate = Gate::new(&settings.api, address.as_slice()).map_err(Failure::config)?;
+    let options = ServeOptions {
+        connections: settings.api.connections,
+        header_timeout: settings.api.header_timeout.get(),
+        request_timeout: settings.api.request_timeout.get(),
+    };
+    Ok(Server::new(&Api::new(handles), gate, options, stop.clone()))
+}
+
+async fn serve_api(server: Server, tcp: Option<std::net::TcpListener>, unix: Option<ApiSocket>) {
+    let tcp = async {
+        match tcp.map(tokio::net::TcpListener::from_std) {
+            Some(Ok(listener)) => server.serve_tcp(listener).await,
+            Some(Err(error)) => tracing::error!(%error, "the API is not served"),
+            None => {}
+        }
+    };
+    let unix = async {
+        let Some(unix) = &unix else { return };
+        match unix.socket.try_clone().and_then(tokio::net::UnixListener::from_std) {
+            Ok(listener) => server.serve_unix(listener).await,
+            Err(error) => tracing::error!(%error, "the API is not served on its socket"),
+        }
+    };
+    tokio::join!(tcp, unix);
+}
+
+fn store_facts(records: &Records) -> String {
+    let status = records.store.status();
+    let files = if status.segments == 1 { "1 file".into() } else { format!("{} files", status.segments) };
+    format!("{}  {files}, {} KiB", records.dir.display(), status.bytes >> 10)
+}
+
+fn api_facts(settings: &Settings, address: Option<SocketAddr>) -> String {
+    let scheme = if settings.api.tls.is_some() { "https" } else { "http" };
+    address.map_or_else(|| "none".into(), |address| format!("{scheme}://{address}"))
 }
 
 /// Tells the service manager that we live, where it wants to know.
@@ -135,57 +227,12 @@ async fn watchdog() {
     }
 }
 
-/// The store with its writer.
-struct Records {
-    store: Arc<DiskStore>,
-    writer: Writer,
-    describe: String,
-}
-
-impl Records {
-    fn open(prepared: &Prepared) -> Result<Self, Failure> {
-        let wanted = &prepared.settings.store;
-        let dir = &prepared.store;
-        let unusable = |error: &dyn std::fmt::Display| {
-            Failure::config(format!(
-                "the store `{}` cannot be used: {error}; choose another folder with `--store`",
-                dir.display()
-            ))
-        };
-        let options = DiskOptions {
-            daily: wanted.segment == Segment::Day,
-            cache: wanted.cache.get(),
-            ..DiskOptions::default()
-        };
-        let opened = DiskStore::open(dir, options, UnixMicros::now());
-        let (store, recovered) = opened.map_err(|error| unusable(&error))?;
-        for path in &recovered.set_aside {
-            tracing::warn!(path = %path.display(), "a file of the store could not be read and was set aside");
-        }
-        if recovered.interrupted > 0 {
-            tracing::info!(
-                sessions = recovered.interrupted,
-                "sessions that were cut off are on record as interrupted"
-            );
-        }
-        let status = store.status();
-        let describe = format!("{}  {} files, {} KiB", dir.display(), status.segments, status.bytes >> 10);
-        let store = Arc::new(store);
-        let queue = QueueOptions {
-            queue: wanted.queue,
-            batch: wanted.batch,
-            flush: wanted.flush.get(),
-            retention: wanted.retention.limit(),
-        };
-        let writer =
-            Writer::start(store.clone(), queue, Box::new(|_| {})).map_err(|error| unusable(&error))?;
-        Ok(Self { store, writer, describe })
-    }
-
-    fn close(&self) {
-        self.writer.stop();
-        if let Err(error) = self.store.close() {
-            tracing::error!(%error, "the store could not be closed");
-        }
+fn close(records: &Records) {
+    records.writer.stop();
+    if let Err(error) = records.store.close() {
+        tracing::error!(%error, "the store could not be closed");
     }
 }
+
+/// How long answers that are under way may take in the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
