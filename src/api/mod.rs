@@ -3,6 +3,7 @@
 //! It looks at sessions, the store and the policy through handles and knows nothing of the road.
 
 mod events;
+mod explain;
 mod gate;
 mod handlers;
 mod openapi;
@@ -23,8 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
 pub use events::{Event, Events, Reload};
+pub use explain::explain;
 pub use gate::{Gate, GateError, Peer, Scope};
 pub use openapi::document;
+pub use params::Params;
 pub use problem::Problem;
 pub use serve::{ServeOptions, Server};
 pub use types::{
@@ -45,6 +48,8 @@ pub struct ExplainAsk {
     pub policy: Arc<rustsocks_compiler::Policy>,
     /// The request in words.
     pub request: ExplainRequest,
+    /// Now, for a request that names no time.
+    pub now: UnixMicros,
 }
 
 pub use handlers::explain::ExplainRequest;

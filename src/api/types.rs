@@ -1,7 +1,7 @@
 //! What the API answers with.
 
-use crate::session::SessionView;
-use crate::store::{Hour, Rollup, Tally};
+use crate::session::{SessionView, UnixMicros};
+use crate::store::{Hour, Rollup, Summary, Tally};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -57,6 +57,35 @@ pub struct Stats {
     pub by_hour: Vec<HourSums>,
 }
 
+impl Stats {
+    /// The sums of some hours, and of those of today.
+    pub fn of(
+        hours: Vec<(Hour, Rollup)>,
+        today: &[(Hour, Rollup)],
+        active_sessions: usize,
+        (from, to): (UnixMicros, UnixMicros),
+        limit: usize,
+    ) -> Self {
+        let by_hour = hours.iter().map(HourSums::from).collect();
+        let total = Summary::of(hours).total;
+        Self {
+            from: from.to_string(),
+            to: to.to_string(),
+            active_sessions,
+            total_sessions_today: today.iter().map(|(_, rollup)| rollup.all.sessions).sum(),
+            total_bytes_today: today.iter().map(|(_, rollup)| rollup.all.bytes()).sum(),
+            total: Sums::from(&total.all),
+            top_users: named(total.top_users(limit)),
+            top_destinations: named(total.top_destinations(limit)),
+            top_blocked_destinations: named(total.top_blocked_destinations(limit)),
+            acl_stats: AclStats { allowed: total.allowed, blocked: total.all.blocked },
+            top_rules: named(total.top_rules(limit)),
+            top_blocked_rules: named(total.top_blocked_rules(limit)),
+            by_hour,
+        }
+    }
+}
+
 /// Verdicts of the policy.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub struct AclStats {
@@ -101,7 +130,7 @@ pub struct NamedSums {
 }
 
 /// Names with their sums, as the API shows them.
-pub fn named(list: Vec<(String, Tally)>) -> Vec<NamedSums> {
+fn named(list: Vec<(String, Tally)>) -> Vec<NamedSums> {
     list.into_iter().map(|(name, tally)| NamedSums { name, sums: Sums::from(&tally) }).collect()
 }
 

@@ -5,10 +5,17 @@ mod options;
 mod print;
 
 mod auth_helper;
+mod client;
 mod completions;
 mod man;
+mod report;
 mod serve;
+mod sessions;
 mod settings;
+mod show;
+mod source;
+mod tap;
+mod top;
 mod user;
 
 pub use exit::{Exit, Failure};
@@ -51,6 +58,14 @@ pub enum Color {
 pub enum Command {
     /// Starts the proxy; this is also what happens without a command.
     Serve(serve::Args),
+    /// Lists, shows, sums up, exports and ends sessions.
+    Sessions(sessions::Args),
+    /// Shows what goes on, live.
+    Top(top::Args),
+    /// Prints decisions as they are taken.
+    Tap(tap::Args),
+    /// Writes a page with plots of the traffic, its users and what was blocked.
+    Report(report::Args),
     /// Changes and reads the users file of the method `password`.
     User(user::Args),
     /// Prints the effective settings with where each came from.
@@ -93,6 +108,10 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
         Command::Serve(args) => serve::run(args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Tap(args) => tap::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::User(args) => user::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),

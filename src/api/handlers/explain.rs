@@ -25,7 +25,7 @@ pub struct ExplainRequest {
     pub protocol: Option<String>,
     /// The name of the listener.
     pub listener: Option<String>,
-    /// When, such as `mon 09:30` or a date with a time; now if not said.
+    /// When, such as `2026-11-28T09:30:00Z`; now if not said.
     pub time: Option<String>,
     /// The address that a name resolves to.
     pub address: Option<String>,
@@ -41,7 +41,7 @@ pub struct ExplainRequest {
     )
 )]
 pub async fn explain(api: Api, request: ExplainRequest) -> Answer {
-    let ask = ExplainAsk { policy: api.handles.policy.load(), request };
+    let ask = ExplainAsk { policy: api.handles.policy.load(), request, now: api.now() };
     let explain = api.handles.explain.clone();
     // Proving what is the smallest change may take a while: not on a thread that serves.
     match tokio::task::spawn_blocking(move || explain(ask)).await {

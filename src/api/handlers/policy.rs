@@ -1,6 +1,6 @@
 //! The policy: what it is, what it was, and its reload.
 
-use super::super::events::{Event, Reload};
+use super::super::events::Reload;
 use super::super::types::{PolicyInfo, PolicyRevision, PolicyText, RuleInfo};
 use super::super::{Api, Problem};
 use super::{Answer, json};
@@ -75,9 +75,6 @@ pub async fn revision(digest: String, api: Api) -> Answer {
 pub async fn reload(api: Api) -> Answer {
     let failure = (api.handles.reload)().await.err();
     let policy = api.handles.policy.load().digest().to_string();
-    api.handles.events.tell(Event::Reload(Reload { policy: policy.clone(), failure: failure.clone() }));
-    match failure {
-        None => json(&Reload { policy, failure: None }),
-        Some(failure) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, failure)),
-    }
+    let Some(failure) = failure else { return json(&Reload { policy, failure: None }) };
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, failure))
 }

@@ -1,11 +1,11 @@
 //! Sessions: under way, on record, summed up, ended.
 
 use super::super::params::Params;
-use super::super::types::{AclStats, ActiveSessions, History, HourSums, Stats, Sums, named};
+use super::super::types::{ActiveSessions, History, Stats};
 use super::super::{Api, Problem};
 use super::{Answer, json};
 use crate::session::{LiveSession, SessionId, SessionView};
-use crate::store::{Hour, Summary};
+use crate::store::Hour;
 use warp::Reply;
 use warp::http::StatusCode;
 
@@ -160,24 +160,8 @@ pub async fn stats(api: Api, params: Params) -> Answer {
     let first = from.map_or(today, Hour::of);
     let hours = api.ask_store(move |store| store.hours(first, Hour::of(to))).await?;
     let of_today = api.ask_store(move |store| store.hours(today, Hour::of(now))).await?;
-    let of_today = Summary::of(of_today).total.all;
-    let by_hour = hours.iter().map(HourSums::from).collect();
-    let total = Summary::of(hours).total;
-    json(&Stats {
-        from: from.unwrap_or(first.start()).to_string(),
-        to: to.to_string(),
-        active_sessions: api.handles.sessions.count(),
-        total_sessions_today: of_today.sessions,
-        total_bytes_today: of_today.bytes(),
-        total: Sums::from(&total.all),
-        top_users: named(total.top_users(limit)),
-        top_destinations: named(total.top_destinations(limit)),
-        top_blocked_destinations: named(total.top_blocked_destinations(limit)),
-        acl_stats: AclStats { allowed: total.allowed, blocked: total.all.blocked },
-        top_rules: named(total.top_rules(limit)),
-        top_blocked_rules: named(total.top_blocked_rules(limit)),
-        by_hour,
-    })
+    let active = api.handles.sessions.count();
+    json(&Stats::of(hours, &of_today, active, (from.unwrap_or(first.start()), to), limit))
 }
 
 fn session_id(text: &str) -> Result<SessionId, Problem> {
