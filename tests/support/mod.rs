@@ -263,7 +263,8 @@ pub fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Opens a tunnel by SOCKS5 without a method; gives the reply code if it is not 0.
+/// Opens a tunnel by SOCKS5 without a method; gives the reply code if it is not 0, and 255 where the
+/// server takes no client without a method.
 #[track_caller]
 pub fn tunnel(proxy: SocketAddr, target: SocketAddr) -> Result<TcpStream, u8> {
     let mut stream = connect(proxy);
@@ -280,13 +281,18 @@ pub fn tunnel(proxy: SocketAddr, target: SocketAddr) -> Result<TcpStream, u8> {
     }
     request.extend(target.port().to_be_bytes());
     stream.write_all(&request).expect("is sent");
-    let mut reply = [0; 6];
-    stream.read_exact(&mut reply).expect("is answered");
-    assert_eq!(reply[..3], [5, 0, 5]);
-    if reply[3] != 0 {
-        return Err(reply[3]);
+    let mut method = [0; 2];
+    stream.read_exact(&mut method).expect("is answered");
+    if method == [5, 0xff] {
+        return Err(0xff);
     }
-    let rest = if reply[5] == 1 { 6 } else { 18 };
+    assert_eq!(method, [5, 0]);
+    let mut reply = [0; 4];
+    stream.read_exact(&mut reply).expect("is answered");
+    if reply[1] != 0 {
+        return Err(reply[1]);
+    }
+    let rest = if reply[3] == 1 { 6 } else { 18 };
     stream.read_exact(&mut vec![0; rest]).expect("is whole");
     Ok(stream)
 }
