@@ -3,12 +3,19 @@
 #[cfg(feature = "pam")]
 #[cfg(test)]
 mod accounts;
+#[cfg(test)]
+mod fail2ban;
 #[cfg(feature = "pam")]
 #[cfg(test)]
 mod pam;
 #[cfg(feature = "pam")]
 #[cfg(test)]
+mod privileges;
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod second_factor;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,3 +26,5 @@ mod users_file;
 #[cfg(feature = "pam")]
 #[cfg(test)]
 mod wards;
+#[cfg(test)]
+mod wire;
