@@ -48,7 +48,11 @@ const NAMES: [&[u8]; 5] = [
 
 fn check(said: &Said) {
     assert!(said.out.contains("5 matched"), "{}\n{}", said.out, said.err);
-    assert!(said.out.contains("[5] ") && said.out.contains("date format"), "dates are read too: {}", said.out);
+    assert!(
+        said.out.contains("[5] ") && said.out.contains("date format"),
+        "dates are read too: {}",
+        said.out
+    );
     let matched: Vec<&str> =
         said.out.lines().filter(|line| line.contains("authentication failure from 127.0.0.1 by ")).collect();
     assert_eq!(matched.len(), 5, "{}", said.out);

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod confined;
+#[cfg(test)]
 mod fail2ban;
 #[cfg(feature = "pam")]
 #[cfg(test)]
@@ -19,6 +21,8 @@ mod server;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod user_command;
 #[cfg(test)]

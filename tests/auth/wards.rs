@@ -17,7 +17,7 @@ pub struct Services {
 
 impl Services {
     pub fn new() -> Self {
-        Self { dir: tempfile::Builder::new().prefix("rustsocks-pam-").tempdir().expect("a folder") }
+        Self { dir: tempfile::Builder::new().prefix("rustsocks-pam-").tempdir_in("/tmp").expect("a folder") }
     }
 
     pub fn path(&self) -> &Path {
