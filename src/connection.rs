@@ -41,7 +41,7 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
     let mut attempt = Attempt::new(road.sessions.clone(), arrival.client, listener, &policy);
     let mut place = arrival.place.take();
     let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
-        Ok(Passage::Tunnel(tunnel, who, ask)) => carry(&road, tunnel, (who, ask), &mut attempt).await,
+        Ok(Passage::Tunnel(tunnel, who, ask)) => carry(&road, policy, tunnel, (who, ask), &mut attempt).await,
         Ok(Passage::Datagrams(opened, control)) => {
             Box::pin(associate::relay(&road, policy, *opened, control, &mut attempt)).await
         }
@@ -174,14 +174,20 @@ async fn connect(
 }
 
 /// Relays until one of the two ends it, a clock runs out, or somebody cuts it.
-async fn carry(road: &Arc<Road>, tunnel: Tunnel, asked: (Who, Ask), attempt: &mut Attempt) -> CloseReason {
+async fn carry(
+    road: &Road,
+    policy: Arc<Policy>,
+    tunnel: Tunnel,
+    asked: (Who, Ask),
+    attempt: &mut Attempt,
+) -> CloseReason {
     let Some(live) = attempt.establish() else { return CloseReason::InternalError };
     let recheck = road.settings.policy.ask_live_sessions_again.then(|| Box::new(asked));
     let counters = Arc::clone(&live.counters);
     let cut = async {
         tokio::select! {
             () = live.kill.cancelled() => CloseReason::Killed,
-            () = recheck::blocked(road, recheck, live.record.target, attempt) => CloseReason::BlockedByReload,
+            () = recheck::blocked(road, policy, recheck, live.record.target, attempt) => CloseReason::BlockedByReload,
         }
     };
     tunnel.run(&road.clocks, &road.pipes, &counters, cut).await

@@ -91,7 +91,7 @@ impl Admission {
         let connections = limits.connections.clamp(1, affordable.min(Semaphore::MAX_PERMITS));
         let caps = Caps {
             per_client: limits.connections_per_client,
-            handshakes: limits.handshakes.min(connections).max(1),
+            handshakes: limits.handshakes.clamp(1, affordable),
             handshakes_per_client: limits.handshakes_per_client,
         };
         Self {

@@ -3,6 +3,7 @@
 
 use super::attempt::Attempt;
 use super::judge::{Blocked, Judge};
+use super::recheck::changes_since;
 use super::talk::{Refusal, Talk};
 use super::who::Who;
 use super::{NOWHERE, ports};
@@ -16,10 +17,11 @@ use rustsocks_compiler::request::Command;
 use rustsocks_compiler::{Permit, Policy};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::net::UdpSocket;
+use tokio::sync::watch::Receiver;
 
 /// What an association is made from.
 pub(super) struct Opened {
@@ -85,9 +87,9 @@ pub(super) async fn relay(
         peers: settings.peers,
         waiting: settings.waiting,
     };
-    let changes = road.policy.subscribe();
-    let watched = road.settings.policy.ask_live_sessions_again.then_some(changes);
-    let gate = Door { road, policy, who, attempt, changes: watched, named: false };
+    let watched = road.settings.policy.ask_live_sessions_again;
+    let changes = watched.then(|| changed(changes_since(road, &policy)));
+    let gate = Door { road, policy, who, attempt, changes, named: false };
     let egress = road.dialer.egress().cloned();
     let open = move |peer| outside(peer, egress.as_ref());
     let association = Association::new(gate, control, sockets, open, (limits, Arc::clone(&road.tally)));
@@ -110,13 +112,20 @@ impl Drop for Open<'_> {
     }
 }
 
+/// The next change of the policy, and how to wait for the one after it.
+type Changed = Pin<Box<dyn Future<Output = Option<Receiver<u64>>> + Send>>;
+
+fn changed(mut receiver: Receiver<u64>) -> Changed {
+    Box::pin(async move { receiver.changed().await.ok().map(|()| receiver) })
+}
+
 /// The policy in front of an association.
 struct Door<'a> {
     road: &'a Road,
     policy: Arc<Policy>,
     who: Who,
     attempt: &'a mut Attempt,
-    changes: Option<tokio::sync::watch::Receiver<u64>>,
+    changes: Option<Changed>,
     /// Whether the record names a rule that passed something.
     named: bool,
 }
@@ -178,14 +187,8 @@ impl Gate for Door<'_> {
 
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(changes) = &mut self.changes else { return Poll::Pending };
-        if !changes.has_changed().unwrap_or(false) {
-            // Nothing is lost by dropping the future: the version that was seen stays.
-            let waiting = pin!(changes.changed());
-            if waiting.poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        changes.mark_unchanged();
+        let receiver = std::task::ready!(changes.as_mut().poll(cx));
+        self.changes = receiver.map(changed);
         self.policy = self.road.policy.load();
         let (user, groups) = (self.who.principal.user().cloned(), self.who.principal.groups().to_vec());
         self.who.principal = self.policy.principal(user, groups);

@@ -6,21 +6,34 @@ use super::who::Who;
 use crate::connection::Blocked;
 use crate::server::Road;
 use crate::socks::Ask;
+use rustsocks_compiler::Policy;
 use rustsocks_compiler::model::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::watch::Receiver;
+
+/// Changes of the policy since a connection took its own: one that came while the session was
+/// being established is among them.
+pub(super) fn changes_since(road: &Road, policy: &Arc<Policy>) -> Receiver<u64> {
+    let mut changes = road.policy.subscribe();
+    if !Arc::ptr_eq(policy, &road.policy.load()) {
+        changes.mark_changed();
+    }
+    changes
+}
 
 /// Asks again whenever the policy changes; done once one blocks what is under way. Without
 /// somebody to ask about it never is.
 pub(super) async fn blocked(
-    road: &Arc<Road>,
+    road: &Road,
+    policy: Arc<Policy>,
     asked: Option<Box<(Who, Ask)>>,
     target: Option<SocketAddr>,
     attempt: &mut Attempt,
 ) {
     let (Some(asked), Some(target)) = (asked, target) else { return std::future::pending().await };
     let (mut who, ask) = *asked;
-    let mut changes = road.policy.subscribe();
+    let mut changes = changes_since(road, &policy);
     while changes.changed().await.is_ok() {
         let policy = road.policy.load();
         who.principal = policy.principal(who.principal.user().cloned(), who.principal.groups().to_vec());

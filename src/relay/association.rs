@@ -54,6 +54,12 @@ pub trait Gate {
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<bool>;
 }
 
+/// Sends at once or not at all: a datagram that does not fit is lost, as on any network.
+fn send_to(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
+    let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+    Ok(rustix::net::sendto(socket, datagram, flags, &to)?)
+}
+
 /// What an association may take.
 #[derive(Clone, Copy, Debug)]
 pub struct AssociationLimits {
@@ -318,7 +324,7 @@ impl<G: Gate> Association<G> {
                 (self.open)(to).inspect_err(|error| tracing::debug!(%error, "no socket for peers")).ok();
         }
         let Some(socket) = socket else { return false };
-        match socket.try_send_to(payload, to) {
+        match send_to(socket, payload, to) {
             Ok(sent) => {
                 counters.packets_sent.fetch_add(1, Ordering::Relaxed);
                 counters.bytes_sent.fetch_add(sent as u64, Ordering::Relaxed);
@@ -396,7 +402,7 @@ impl<G: Gate> Association<G> {
     fn to_client(&mut self, datagram: &[u8], payload: usize, counters: &Counters) -> bool {
         let Some(port) = self.sockets.port else { return false };
         let client = SocketAddr::new(self.sockets.client, port);
-        match self.sockets.inside.try_send_to(datagram, client) {
+        match send_to(&self.sockets.inside, datagram, client) {
             Ok(_) => {
                 counters.packets_received.fetch_add(1, Ordering::Relaxed);
                 counters.bytes_received.fetch_add(payload as u64, Ordering::Relaxed);

@@ -1,43 +1,64 @@
 //! A server inside the test, and clients that speak to it byte by byte.
 
-use crate::support::{PATIENCE, connect};
+use crate::support::{PATIENCE, connect, wait_for};
 use rustsocks::auth::Authenticator;
 use rustsocks::policy::LivePolicy;
 use rustsocks::server::{Listener, Road, Stop, run};
-use rustsocks::session::Sessions;
+use rustsocks::session::{SessionRecord, Sessions, Sink};
 use rustsocks::settings::Settings;
 use rustsocks::settings::value::Listen;
 use rustsocks_compiler::Policy;
-use rustsocks_compiler::model::{Model, Verdict};
-use std::io::{Read, Write};
+use rustsocks_compiler::model::HostFacts;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+/// Everything is passed.
+pub const OPEN: &str = "policy 1\ndefault pass\n";
 
 /// A running server; stopped when it is dropped.
 pub struct Proxy {
-    /// Where it listens.
+    /// Where its listeners are.
+    pub addresses: Vec<SocketAddr>,
+    /// The first of them.
     pub address: SocketAddr,
     /// What its connections share.
     pub road: Arc<Road>,
-    stop: Stop,
+    /// How it is stopped.
+    pub stop: Stop,
+    records: Records,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Everything is passed.
-pub fn open() -> Model {
-    let mut model = Model::default();
-    model.defaults.socks = Verdict::Pass;
-    model
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<Arc<SessionRecord>>>>);
+
+impl Sink for Records {
+    fn began(&self, _record: &Arc<SessionRecord>) {}
+
+    fn ended(&self, record: &Arc<SessionRecord>, _was_live: bool) {
+        self.0.lock().unwrap().push(Arc::clone(record));
+    }
+}
+
+/// Compiles a policy.
+#[track_caller]
+pub fn policy(text: &str) -> Arc<Policy> {
+    let texts = BTreeMap::from([("test.policy".to_string(), text.to_string())]);
+    let loaded = rustsocks_compiler::load("test.policy", &texts, &HostFacts::default(), None);
+    Arc::new(loaded.policy().unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)))
 }
 
 impl Proxy {
     /// Starts one that passes everything.
     pub fn open() -> Self {
-        Self::start(open(), |_| {})
+        Self::start(OPEN, |_| {})
     }
 
     /// Starts one with a policy and settings.
-    pub fn start(model: Model, change: impl FnOnce(&mut Settings)) -> Self {
+    #[track_caller]
+    pub fn start(text: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.listeners[0].address = Listen::Tcp("127.0.0.1:0".parse().unwrap());
         change(&mut settings);
@@ -51,20 +72,59 @@ impl Proxy {
             .map(|listener| Arc::new(listener.expect("a listener")))
             .collect();
         drop(inside);
-        let own: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.address()).collect();
-        let policy = Arc::new(LivePolicy::new(Arc::new(Policy::compile(Arc::new(model)))));
-        let sessions = Sessions::default();
-        let road = Road::new(Arc::new(settings), policy, Authenticator::default(), sessions, &own);
-        let road = Arc::new(road);
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.address()).collect();
+        let live = Arc::new(LivePolicy::new(policy(text)));
+        let records = Records::default();
+        let sessions = Sessions::new(vec![Arc::new(records.clone())]);
+        let auth = Authenticator::new(&settings.auth, None, None).expect("an authenticator");
+        let road = Arc::new(Road::new(Arc::new(settings), live, auth, sessions, &addresses));
         let stop = Stop::default();
         let (going, until) = (Arc::clone(&road), stop.clone());
         let thread = std::thread::spawn(move || runtime.block_on(run(listeners, going, until)));
-        Self { address: own[0], road, stop, thread: Some(thread) }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = addresses.first().copied().unwrap_or(nowhere);
+        Self { addresses, address, road, stop, records, thread: Some(thread) }
     }
 
     /// A new connection to it.
     pub fn client(&self) -> TcpStream {
         connect(self.address)
+    }
+
+    /// A client that has sent a SOCKS5 greeting without a method, and these bytes behind it, and
+    /// has received the answer to the greeting.
+    #[track_caller]
+    pub fn asked(&self, request: &[u8]) -> TcpStream {
+        let mut stream = self.client();
+        send(&mut stream, &[&[5, 1, 0], request].concat());
+        assert_eq!(receive::<2>(&mut stream), [5, 0]);
+        stream
+    }
+
+    /// The reply code to a SOCKS5 request.
+    #[track_caller]
+    pub fn reply_to(&self, request: &[u8]) -> u8 {
+        let mut stream = self.asked(request);
+        let [version, code, ..] = receive::<10>(&mut stream);
+        assert_eq!(version, 5);
+        code
+    }
+
+    /// Waits for the record of an attempt that has ended.
+    #[track_caller]
+    pub fn record(&self, what: &str, fits: impl Fn(&SessionRecord) -> bool) -> Arc<SessionRecord> {
+        wait_for(&format!("a record of {what}"), || self.records().into_iter().find(|record| fits(record)))
+    }
+
+    /// The records so far.
+    pub fn records(&self) -> Vec<Arc<SessionRecord>> {
+        self.records.0.lock().unwrap().clone()
+    }
+
+    /// Waits until this many attempts have ended; gives their records.
+    #[track_caller]
+    pub fn ended(&self, count: usize) -> Vec<Arc<SessionRecord>> {
+        wait_for("the end of attempts", || Some(self.records()).filter(|records| records.len() >= count))
     }
 }
 
@@ -99,7 +159,7 @@ pub fn rest(stream: &mut TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).expect("has a deadline");
     match stream.read_to_end(&mut bytes) {
         Ok(_) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes,
         Err(error) => panic!("no end: {error}"),
     }
 }
@@ -127,4 +187,30 @@ pub fn request_name(command: u8, name: &[u8], port: u16) -> Vec<u8> {
     bytes.extend(name);
     bytes.extend(port.to_be_bytes());
     bytes
+}
+
+/// Waits for a reset; an end in good order is none.
+#[track_caller]
+pub fn reset(stream: &mut TcpStream) {
+    let mut bytes = [0; 4096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => panic!("an end, not a reset"),
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+                return;
+            }
+        }
+    }
+}
+
+/// Makes the coming close a reset.
+pub fn reset_on_close(stream: &TcpStream) {
+    socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("is set");
+}
+
+/// A port that nobody listens on.
+pub fn closed_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
 }

@@ -1,6 +1,6 @@
 //! What every day looks like.
 
-use crate::proxy::{Proxy, receive, request, request_name, rest, send};
+use crate::proxy::{Proxy, closed_port, receive, request, request_name, rest, send};
 use crate::support::{Target, tunnel};
 use std::net::Shutdown;
 
@@ -47,7 +47,7 @@ fn a_megabyte_each_way_at_once_is_whole() {
 #[test]
 fn a_closed_port_is_refused() {
     let proxy = Proxy::open();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = closed_port();
     let mut stream = proxy.client();
     send(&mut stream, &[&[5, 1, 0][..], &request(1, free)].concat());
     assert_eq!(rest(&mut stream), [5, 0, 5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);

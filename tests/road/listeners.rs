@@ -1,0 +1,134 @@
+//! Listeners of every kind, and load balancers in front of them.
+
+use crate::proxy::{OPEN, Proxy, receive, request, rest, send};
+use crate::support::{Target, connect};
+use rustsocks::session::CloseReason;
+use rustsocks::settings::sections::Listener;
+use rustsocks::settings::value::Listen;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+
+fn listener(name: &str, address: &str) -> Listener {
+    Listener { name: name.into(), address: address.parse().unwrap(), ..Listener::default() }
+}
+
+#[test]
+fn several_listeners_have_their_names() {
+    let target = Target::echo("127.0.0.1:0");
+    let policy = "policy 1\ndefault pass\nsocks block second { listen: second  command: connect }\n";
+    let proxy = Proxy::start(policy, |settings| {
+        settings.listeners = vec![listener("first", "127.0.0.1:0"), listener("second", "[::1]:0")];
+    });
+    let dialogue = [&[5, 1, 0][..], &request(1, target.address)].concat();
+    for (address, code) in proxy.addresses.iter().zip([0, 2]) {
+        let mut stream = connect(*address);
+        send(&mut stream, &dialogue);
+        assert_eq!(receive::<4>(&mut stream)[3], code);
+    }
+    let records = proxy.ended(2);
+    assert!(records.iter().any(|record| &*record.listener == "second"));
+}
+
+#[test]
+fn one_listener_serves_both_families() {
+    let target = Target::echo("127.0.0.1:0");
+    let policy = "policy 1\nsocks pass four { from: 127.0.0.0/8 }\n";
+    let proxy = Proxy::start(policy, |settings| settings.listeners = vec![listener("both", "*:0")]);
+    let port = proxy.address.port();
+    for (address, code) in [("127.0.0.1", 0), ("::1", 2)] {
+        let mut stream = connect(SocketAddr::new(address.parse().unwrap(), port));
+        send(&mut stream, &[&[5, 1, 0][..], &request(1, target.address)].concat());
+        assert_eq!(receive::<2>(&mut stream)[0], 5, "{address}");
+        if code == 0 {
+            assert_eq!(receive::<2>(&mut stream), [5, 0]);
+        }
+    }
+}
+
+#[test]
+fn a_socket_in_the_file_system_is_served_and_removed() {
+    let target = Target::echo("127.0.0.1:0");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socks.sock");
+    let proxy = Proxy::start(OPEN, |settings| {
+        settings.listeners[0].address = Listen::Unix(path.clone());
+    });
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    stream.write_all(&[&[5, 1, 0][..], &request(1, target.address), b"ping"].concat()).unwrap();
+    let mut answer = [0; 16];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer[12..], b"ping");
+    drop(stream);
+    assert!(proxy.ended(1)[0].client.ip().is_loopback());
+    drop(proxy);
+    assert!(!path.exists());
+}
+
+fn behind(balancers: &str) -> Proxy {
+    let policy = "policy 1\nsocks pass them { from: 203.0.113.0/24, 2001:db8::/32 }\n\
+                  socks pass here { from: 127.0.0.2 }\n";
+    Proxy::start(policy, |settings| {
+        settings.listeners[0].proxy_protocol = vec![balancers.parse().unwrap()];
+    })
+}
+
+#[test]
+fn a_load_balancer_says_who_the_client_is() {
+    let target = Target::echo("127.0.0.1:0");
+    let proxy = behind("127.0.0.0/8");
+    let v1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 1080\r\n".to_vec();
+    let v1_v6 = b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 1080\r\n".to_vec();
+    let v2 = [
+        &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..],
+        &[203, 0, 113, 7, 192, 0, 2, 1],
+        &4711u16.to_be_bytes(),
+        &1080u16.to_be_bytes(),
+    ]
+    .concat();
+    for (header, client) in
+        [(v1, "203.0.113.7:4711"), (v2, "203.0.113.7:4711"), (v1_v6, "[2001:db8::7]:4711")]
+    {
+        let mut stream = proxy.client();
+        let dialogue = [&header[..], &[5, 1, 0], &request(1, target.address), b"ping"].concat();
+        for byte in dialogue {
+            send(&mut stream, &[byte]);
+        }
+        assert_eq!(receive::<4>(&mut stream), [5, 0, 5, 0]);
+        receive::<8>(&mut stream);
+        assert_eq!(&receive::<4>(&mut stream), b"ping");
+        drop(stream);
+        proxy.record(client, |record| record.client == client.parse().unwrap());
+    }
+}
+
+#[test]
+fn a_header_is_due_and_must_be_one() {
+    let proxy = behind("127.0.0.0/8");
+    let long = [&b"PROXY TCP4 "[..], &[b'1'; 200]].concat();
+    let huge = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"[..], &[0; 64]].concat();
+    for bad in [&[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 80][..], b"PROXY TCP4 nonsense\r\n", &long, &huge] {
+        let mut stream = proxy.client();
+        send(&mut stream, bad);
+        assert_eq!(rest(&mut stream), b"");
+    }
+    for record in proxy.ended(4) {
+        assert_eq!(record.close_reason, Some(CloseReason::ProtocolError));
+    }
+    // Its health checks speak for itself.
+    let mut stream = proxy.client();
+    send(&mut stream, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+    send(&mut stream, &[5, 1, 0]);
+    assert_eq!(receive::<1>(&mut stream), [5]);
+}
+
+#[test]
+fn nobody_else_may_say_who_it_is() {
+    let proxy = behind("192.0.2.0/24");
+    let mut stream = proxy.client();
+    send(&mut stream, b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 1080\r\n\x05\x01\x00");
+    assert_eq!(rest(&mut stream), b"");
+    let record = proxy.ended(1).remove(0);
+    assert!(record.client.ip().is_loopback());
+}
