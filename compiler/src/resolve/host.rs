@@ -4,6 +4,7 @@ use super::address::{self, Written};
 use super::{Resolver, silent};
 use crate::diagnostic::Safety;
 use crate::model::{AddressRange, Builtin, NamePattern, PortSet, SetBody, SetExpr, SetItem, SetItemKind};
+use crate::suggest::{did_you_mean, distance};
 use crate::syntax::ast::{DefinitionKind, Form, Values, Word};
 
 /// Where a value stands.
@@ -132,8 +133,36 @@ impl<'a> Resolver<'a> {
                 }
                 None
             }
-            Written::Other => self.name_pattern(word).map(SetItemKind::Name),
+            Written::Other => {
+                self.near_keyword(word)?;
+                self.name_pattern(word).map(SetItemKind::Name)
+            }
         }
+    }
+
+    /// A name of one label that is a slip away from a word of the language most likely means it.
+    fn near_keyword(&mut self, word: &Word) -> Option<()> {
+        let text = &*word.text;
+        let short = (2..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if word.form != Form::Bare || !short {
+            return Some(());
+        }
+        let letters = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        let slip = |meant: &&str| {
+            let (typed, other): (Vec<char>, Vec<char>) = (text.chars().collect(), meant.chars().collect());
+            let near = distance(&typed, &other, 1) == Some(1);
+            near && (meant.len() >= 6 || letters(text) == letters(meant))
+        };
+        let meant = ["any", "any4", "any6", "literal", "name"].into_iter().find(slip);
+        let Some(meant) = meant else { return Some(()) };
+        self.error("RS0106", word.span, format!("`{text}` is a name of one label"))
+            .help(format!("{} Write `\"{text}\"` if a host is really called so", did_you_mean(meant)))
+            .replace(word.span, meant, Safety::Unsafe);
+        None
     }
 
     /// `@name` as a set.
@@ -151,6 +180,9 @@ impl<'a> Resolver<'a> {
     /// Reports a reference to nothing, unless a broken statement may have meant to define it.
     pub(super) fn undefined(&mut self, kind: DefinitionKind, word: &Word, name: &str) {
         if self.meant.contains(name) || self.defined.contains_key(&(kind, name)) {
+            return;
+        }
+        if self.missed(kind.keyword(), name, word.span) {
             return;
         }
         let key = match kind {
@@ -175,6 +207,9 @@ impl<'a> Resolver<'a> {
             self.defined.keys().filter(|(one, _)| *one == kind).map(|&(_, name)| name).collect();
         if kind == DefinitionKind::Set {
             known.extend(Builtin::ALL.map(Builtin::name));
+        }
+        if kind == DefinitionKind::Group {
+            known.extend(&self.system_groups);
         }
         known.sort_unstable();
         let written = Word { text: format!("@{name}").into(), span: word.span, form: Form::Bare };

@@ -124,6 +124,8 @@ pub(crate) struct Resolver<'a> {
     /// Names of rules, and where they stand.
     rules: HashMap<&'a str, Span>,
     settings: HashMap<&'static str, Span>,
+    /// Names that are looked for in vain, with the finding that says so.
+    missing: HashMap<(&'static str, String), usize>,
 }
 
 /// A definition that others refer to.
@@ -154,6 +156,7 @@ impl<'a> Resolver<'a> {
             system_groups: HashSet::new(),
             rules: HashMap::new(),
             settings: HashMap::new(),
+            missing: HashMap::new(),
         }
     }
 
@@ -226,6 +229,17 @@ impl<'a> Resolver<'a> {
         Report(self.found.push_mut(Diagnostic::new(Code(code), level, span, message)))
     }
 
+    /// Whether it was said already that there is no such name; if so this place is added to it.
+    fn missed(&mut self, what: &'static str, name: &str, span: Span) -> bool {
+        let next = self.found.len();
+        let at = *self.missing.entry((what, name.to_owned())).or_insert(next);
+        let Some(first) = self.found.get_mut(at) else { return false };
+        if first.related.len() < MAX_RELATED {
+            first.related.push(crate::diagnostic::Label { span, text: "and here".into() });
+        }
+        true
+    }
+
     /// Reports an unknown word with the nearest of those that there are.
     fn unknown<'c>(
         &mut self,
@@ -283,5 +297,7 @@ fn silent(word: &Word) -> bool {
     word.form == Form::Broken
 }
 
+/// How many other places a finding points at.
+const MAX_RELATED: usize = 5;
 /// How many rules a policy may have.
 pub const MAX_RULES: usize = 200_000;

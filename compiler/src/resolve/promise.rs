@@ -69,7 +69,8 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let text = &*word.text;
-        if text != "default" && !self.rules.contains_key(text) && !self.meant.contains(text) {
+        let known = text == "default" || self.rules.contains_key(text) || self.meant.contains(text);
+        if !known && !self.missed("rule", text, word.span) {
             let known: Vec<&str> = self.rules.keys().copied().chain(["default"]).collect();
             let message = format!("there is no rule `{text}`");
             self.unknown("RS0104", word, message, known, "name the rule, as in `socks pass name { … }`");

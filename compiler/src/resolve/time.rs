@@ -1,6 +1,7 @@
 //! Values of `time` and `expires`, and `time` sets.
 
 use super::{Memo, Resolver, silent};
+use crate::diagnostic::Safety;
 use crate::model::{Timestamp, Window, Zone};
 use crate::suggest::{did_you_mean, nearest};
 use crate::syntax::ast::{Body, DefinitionKind, Entry, Word};
@@ -38,11 +39,12 @@ impl<'a> Resolver<'a> {
                         days = 0;
                         pending = None;
                     }
-                    Part::Wrong(message, help) => {
-                        let report = self.error("RS0106", word.span, message);
-                        if let Some(help) = help {
-                            report.help(help);
-                        }
+                    Part::Wrong(message, help) => _ = self.error("RS0106", word.span, message).help(help),
+                    Part::WrongDay(wrong, meant) => {
+                        let fixed = word.text.replacen(&*wrong, meant, 1);
+                        self.error("RS0106", word.span, format!("`{wrong}` is no day"))
+                            .help(did_you_mean(meant))
+                            .replace(word.span, fixed, Safety::Unsafe);
                     }
                 }
             }
@@ -153,7 +155,8 @@ impl<'a> Resolver<'a> {
 enum Part {
     Days(u8),
     Hours(u16, u16),
-    Wrong(String, Option<String>),
+    Wrong(String, &'static str),
+    WrongDay(Box<str>, &'static str),
 }
 
 fn reading(part: &str) -> Part {
@@ -169,12 +172,12 @@ fn reading(part: &str) -> Part {
         }
         (first_day, _) => {
             let wrong = if first_day.is_none() { first } else { last };
-            let meant = nearest(wrong, DAYS.into_iter().chain(LONG_DAYS));
-            let help = match meant {
-                Some(meant) => did_you_mean(meant),
-                None => "a time is written `mon-fri 08:00-18:00`".into(),
-            };
-            Part::Wrong(format!("`{wrong}` is no day"), Some(help))
+            match nearest(wrong, DAYS.into_iter().chain(LONG_DAYS)) {
+                Some(meant) => Part::WrongDay(wrong.into(), meant),
+                None => {
+                    Part::Wrong(format!("`{wrong}` is no day"), "a time is written `mon-fri 08:00-18:00`")
+                }
+            }
         }
     }
 }
@@ -185,19 +188,18 @@ fn day(text: &str) -> Option<u8> {
 }
 
 fn hours(part: &str) -> Part {
-    let help = || Some("hours are written `08:00-18:00`, from 00:00 to 24:00".to_owned());
+    let help = "hours are written `08:00-18:00`, from 00:00 to 24:00";
     let Some((start, end)) = part.split_once('-') else {
-        return Part::Wrong(format!("`{part}` is one time, where hours from and to are needed"), help());
+        return Part::Wrong(format!("`{part}` is one time, where hours from and to are needed"), help);
     };
     match (clock(start), clock(end)) {
-        (Some(start), Some(end)) if start == end => Part::Wrong(
-            format!("`{part}` is no time at all"),
-            Some("write `00:00-24:00` for the whole day".into()),
-        ),
+        (Some(start), Some(end)) if start == end => {
+            Part::Wrong(format!("`{part}` is no time at all"), "write `00:00-24:00` for the whole day")
+        }
         (Some(start), Some(end)) if start < 1440 => Part::Hours(start, end),
         (start, _) => {
             let wrong = if start.is_some_and(|start| start < 1440) { end } else { part };
-            Part::Wrong(format!("`{wrong}` is no time of day"), help())
+            Part::Wrong(format!("`{wrong}` is no time of day"), help)
         }
     }
 }

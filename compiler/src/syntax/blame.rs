@@ -4,7 +4,7 @@ use super::ast::{Broken, Form, Word};
 use super::build::Builder;
 use crate::diagnostic::Edit;
 use crate::source::Span;
-use crate::suggest::{did_you_mean, nearest};
+use crate::suggest::{did_you_mean, distance, nearest};
 
 /// The words that a statement may begin with.
 pub const STATEMENTS: [&str; 13] = [
@@ -59,7 +59,14 @@ impl Builder<'_, '_> {
             self.report("RS0118", quote, "a text without its closing quote")
                 .help_last("a text ends with a `\"` on the same line");
         } else if let Some(expected) = expected(head, words.get(1), words.len()) {
-            self.report("RS0101", span, format!("expected {expected}"));
+            let report = self.report("RS0101", span, format!("expected {expected}"));
+            if let Some(word) =
+                words.get(2).filter(|word| head == "set" && nearest(&word.text, ["from"]).is_some())
+            {
+                report
+                    .help_last(did_you_mean("from"))
+                    .fix_last("write `from`", Edit { span: word.span, text: "from".into() });
+            }
         } else if matches!(words.get(1), Some(next) if next.text.starts_with('=')) && is_key(head) {
             self.report("RS0101", span, format!("expected `:` after `{head}`"));
         } else if SETTINGS.contains(&head) {
@@ -185,6 +192,18 @@ impl Builder<'_, '_> {
                 .help_last("values stand behind a key, as in `to: example.com`, with commas between them");
         }
     }
+}
+
+/// The `except` or `not` that a word may have meant.
+pub(super) fn mark(word: &str) -> Option<&'static str> {
+    if !(2..=9).contains(&word.len()) || !word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
+    let typed: Vec<char> = word.chars().collect();
+    [("except", 2), ("not", 1)].into_iter().find_map(|(meant, bound)| {
+        let letters: Vec<char> = meant.chars().collect();
+        distance(&typed, &letters, bound).filter(|&far| far <= bound).map(|_| meant)
+    })
 }
 
 fn is_key(word: &str) -> bool {

@@ -141,6 +141,16 @@ impl<'t, 'd> Builder<'t, 'd> {
                     let text = inner.as_str().trim();
                     self.report("RS0101", at, format!("expected a value, found `{text}`"));
                 }
+                Rule::word if blame::mark(inner.as_str()) == Some("except") && !self.behind_comma(at) => {
+                    let text = inner.as_str();
+                    self.report(
+                        "RS0101",
+                        at,
+                        format!("expected `,` or `except` behind a value, found `{text}`"),
+                    )
+                    .help_last(crate::suggest::did_you_mean("except"))
+                    .fix_last("write `except`", Edit { span: at, text: "except".into() });
+                }
                 _ => {
                     if let Some(word) = self.word(inner) {
                         let word = dante::value("to", word);
@@ -389,17 +399,39 @@ impl<'t, 'd> Builder<'t, 'd> {
                         _ => None,
                     };
                 }
-                Rule::word if spaced && blame::KEYS.contains(&inner.as_str()) => {
+                Rule::word if spaced && self.stray(key, &inner, at) => {
                     let text = inner.as_str();
-                    self.report("RS0101", at, format!("expected `:` after `{text}`"))
-                        .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
                     values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+                    // What follows belongs to the word that could not be read.
                     return clause;
+                }
+                Rule::word | Rule::regex | Rule::string if spaced && matches!(key, "from" | "to") => {
+                    let before = values.include.last().map_or(at.at_start(), |word| word.span.at_end());
+                    self.report("RS0101", at, "expected `,` between two values")
+                        .fix_last("put the comma", Edit { span: before, text: ",".into() });
+                    values.include.push(Word { text: inner.as_str().into(), span: at, form: Form::Broken });
                 }
                 _ => self.value(key, inner, values),
             }
         }
         clause
+    }
+
+    /// Whether a word that stands behind a value without a comma is a word of the language that
+    /// went wrong: a key without its colon, a mistyped `except` or `not`. If so it is reported.
+    fn stray(&mut self, key: &str, pair: &Pair<'t, Rule>, at: Span) -> bool {
+        let text = pair.as_str();
+        if blame::KEYS.contains(&text) {
+            self.report("RS0101", at, format!("expected `:` after `{text}`"))
+                .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
+            return true;
+        }
+        let free = matches!(key, "cert" | "from" | "group" | "listen" | "note" | "to" | "user");
+        let Some(meant) = blame::mark(text).filter(|_| free) else { return false };
+        self.report("RS0101", at, format!("expected `,` or `{meant}` behind a value, found `{text}`"))
+            .help_last(crate::suggest::did_you_mean(meant))
+            .fix_last(format!("write `{meant}`"), Edit { span: at, text: meant.into() });
+        true
     }
 
     fn value(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) {
@@ -492,6 +524,15 @@ impl<'t, 'd> Builder<'t, 'd> {
     }
 
     fn unclosed_block(&mut self, block: Span, gave_up: Span) {
+        // A text without its quote has swallowed the brace: that is said already.
+        let swallowed = |one: &Diagnostic| {
+            let at = one.primary.span;
+            let line = self.between(at.start, block.end.max(at.end)).lines().next().unwrap_or_default();
+            one.code.0 == "RS0118" && at.start > block.start && line.contains('}')
+        };
+        if self.found.iter().rev().take(4).any(swallowed) {
+            return;
+        }
         let open = Span { end: block.start + 1, ..block };
         let rest = self.text.get(gave_up.start as usize..).unwrap_or_default();
         let skipped = rest.len() - rest.trim_start().len();
@@ -525,6 +566,10 @@ impl<'t, 'd> Builder<'t, 'd> {
 
     fn between(&self, start: u32, end: u32) -> &'t str {
         self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    fn behind_comma(&self, span: Span) -> bool {
+        self.between(0, span.start).trim_end().ends_with([',', '{'])
     }
 
     fn trim_text(&self, span: Span) -> &'t str {

@@ -160,7 +160,9 @@ pub fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>) {
         let title = if instead.is_empty() { "drop it" } else { "write the plain character" };
         let edit = Edit { span, text: instead.into() };
         // A mark that looks like one of the language was meant to be it.
-        let level = if what == LOOK_ALIKE && !letter { Level::Error } else { Level::Warning };
+        let mark = what == LOOK_ALIKE && !letter;
+        let inside = what == INVISIBLE && !hidden.anywhere(span);
+        let level = if mark || inside { Level::Error } else { Level::Warning };
         found.push(finding(level).fix(title, Safety::Safe, vec![edit]));
         told += 1;
         if told > 100 {
@@ -170,6 +172,7 @@ pub fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>) {
 }
 
 const SPACE: &str = "a space that is not the plain one";
+const INVISIBLE: &str = "an invisible character";
 const LOOK_ALIKE: &str = "a character that looks like another";
 
 fn is_control(byte: u8) -> bool {
@@ -184,7 +187,7 @@ fn deceit(character: char) -> Option<(&'static str, &'static str)> {
             return Some((SPACE, " "));
         }
         '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{61C}' => {
-            return Some(("an invisible character that changes how the line reads", ""));
+            return Some((INVISIBLE, ""));
         }
         // A NUL is reported before anything is read.
         '\0' | '\t' | '\n' | '\r' => return None,
