@@ -234,9 +234,8 @@ impl Reader<'_> {
         }
         let scan = List::scan(name, bytes);
         if scan.bad_count > 0 {
-            let lines = if scan.bad_count == 1 { "line" } else { "lines" };
-            let message =
-                format!("{} {lines} of `{}` cannot be read and are left out", scan.bad_count, path.text);
+            let lines = if scan.bad_count == 1 { "line is no entry" } else { "lines are no entries" };
+            let message = format!("{} {lines} of the list `{}`", scan.bad_count, path.text);
             let shown: Vec<String> = scan
                 .bad
                 .iter()

@@ -1,5 +1,7 @@
 //! Whatever a file holds: findings, never a panic, a hang or a policy that lacks a part.
 
+#![expect(clippy::expect_used, reason = "what a test stands on is there, or the test fails")]
+
 mod support;
 
 use proptest::prelude::*;

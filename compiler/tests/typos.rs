@@ -1,6 +1,12 @@
 //! One slip of the finger in a policy that we ship gives one error, and nearly always the right
 //! suggestion.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a test stands on is there, or the test fails"
+)]
+
 mod support;
 
 use rustsocks_compiler::diagnostic::{Diagnostic, Level};
