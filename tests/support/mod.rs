@@ -131,6 +131,8 @@ impl Daemon {
     pub fn launch(dir: tempfile::TempDir, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = rustsocks();
         command.arg("serve").arg("--store").arg(dir.path().join("store")).args(["--api", "127.0.0.1:0"]);
+        // Tests ask often.
+        command.args(["--set", "api.rate=0"]);
         change(&mut command);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Kept(command.spawn().expect("the server starts"));
