@@ -5,16 +5,25 @@ mod options;
 mod print;
 
 mod auth_helper;
+mod check;
 mod client;
 mod completions;
+mod environment;
+mod explain_code;
+pub mod findings;
+mod fmt;
+pub mod init;
 mod man;
+mod policy_files;
 mod report;
+mod rewrite;
 mod serve;
 mod sessions;
 mod settings;
 mod show;
 mod source;
 mod tap;
+mod test;
 mod top;
 mod user;
 
@@ -58,6 +67,14 @@ pub enum Color {
 pub enum Command {
     /// Starts the proxy; this is also what happens without a command.
     Serve(serve::Args),
+    /// Says what is wrong with a policy, and what could be better.
+    Check(check::Args),
+    /// Writes a policy the one way.
+    Fmt(fmt::Args),
+    /// Says whether a policy keeps what its tests and promises say.
+    Test(test::Args),
+    /// Writes a policy to start from.
+    Init(init::Args),
     /// Lists, shows, sums up, exports and ends sessions.
     Sessions(sessions::Args),
     /// Shows what goes on, live.
@@ -108,6 +125,10 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
         Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Sessions(args) => sessions::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Tap(args) => tap::run(&args),

@@ -88,7 +88,7 @@ impl Resolver<'_> {
         match built {
             Ok(regex) => Some(Arc::new(regex)),
             Err(_) => {
-                self.error("RS0106", word.span, format!("`/{text}/` is too large when it is compiled"))
+                self.error("RS0401", word.span, format!("`/{text}/` is too large when it is compiled"))
                     .help("write fewer or smaller repetitions");
                 None
             }

@@ -1,0 +1,32 @@
+//! RS0109: a file that can not be had
+//!
+//! An `include` or a list `from "file"` names a file that is missing, unreadable or too large, or includes go
+//! round in a circle.
+//!
+//! ## Why it matters
+//!
+//! A missing list of known bad addresses is an open door. The last good policy stays in force until the file is
+//! there.
+//!
+//! ## Example
+//!
+//! ```policy,fails
+//! include "teams/missing.policy"
+//! socks pass web { to: .example.com }
+//! ```
+//!
+//! ## Better
+//!
+//! ```policy
+//! socks pass web { to: .example.com }
+//! ```
+//!
+//! ## Fix
+//!
+//! Correct the path: it is relative to the file that names it. A pattern such as `teams/*.policy` may match
+//! nothing; a plain name may not.
+
+use super::{Grade, Lint};
+
+/// The code.
+pub(super) const LINT: Lint = Lint::page("RS0109", Grade::Error, include_str!("rs0109.rs"));

@@ -1,0 +1,54 @@
+//! RS0207: a rule that takes everything
+//!
+//! The rule has no condition, or only such as hold always: it blocks, or passes, every request of its stage.
+//!
+//! ## Why it matters
+//!
+//! In a first-match language a trailing "block all" closes the list. Here it blocks every request, because a
+//! block wins wherever it stands; what no rule passes is blocked anyway.
+//!
+//! ## Example
+//!
+//! ```policy
+//! socks pass dns { to: 9.9.9.9  port: 53 }
+//! socks block rest { to: any }
+//! ```
+//!
+//! ## Better
+//!
+//! ```policy
+//! socks pass dns { to: 9.9.9.9  port: 53 }
+//! ```
+//!
+//! ## Fix
+//!
+//! Remove the rule. Where everything not blocked should pass, say `default pass`.
+
+use super::context::Context;
+use super::{Grade, Lint};
+use crate::diagnostic::Diagnostic;
+use crate::model::{Stage, Verdict};
+
+/// The code.
+pub(super) const LINT: Lint = Lint::new("RS0207", Grade::Warning, include_str!("rs0207.rs"), check);
+
+fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
+    for (_, rule, shape) in context.rules().filter(|(_, _, shape)| context.takes_all(shape)) {
+        let _ = shape;
+        let one = match (rule.verdict, rule.stage) {
+            (Verdict::Block, stage) => LINT
+                .at(rule.head, format!("{} blocks everything", context.name(rule)))
+                .label(format!("no request passes the {stage} stage"))
+                .help("remove it: what no rule passes is blocked anyway, and a block wins wherever it stands"),
+            (Verdict::Pass, Stage::Client) => LINT
+                .at(rule.head, format!("{} passes every client", context.name(rule)))
+                .label("the client rules that pass are void beside it")
+                .help("remove it and the other passing client rules, or say who may connect"),
+            (Verdict::Pass, Stage::Socks) => LINT
+                .at(rule.head, format!("{} passes everything", context.name(rule)))
+                .label("whatever no rule blocks")
+                .help("say who may reach what; where all is meant, `default pass` says it in one line"),
+        };
+        found.push(one);
+    }
+}
