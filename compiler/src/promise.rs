@@ -7,7 +7,7 @@ pub use invariant::{Proof, prove};
 use crate::decision::Answer;
 use crate::diagnostic::Diagnostic;
 use crate::lint::{self, Lint};
-use crate::model::{Case, Invariant, InvariantKind, Model, RuleId, Stage, Verdict};
+use crate::model::{Case, InvariantKind, Model, RuleId, Stage, Verdict};
 use crate::oracle::{self, Facts, Truth};
 use crate::sample::Sample;
 use crate::source::Span;
@@ -22,6 +22,8 @@ pub struct Outcome {
     pub stage: Stage,
     /// The rule that decided; `None` for the default.
     pub rule: Option<RuleId>,
+    /// The rule that decided at the client stage, where the socks stage was asked too.
+    pub admitted: Option<RuleId>,
 }
 
 /// One case of a `test` block.
@@ -40,8 +42,12 @@ pub struct Played<'m> {
 /// Plays one request through both stages, as a connection would.
 pub fn judge(model: &Model, sample: &Sample) -> Outcome {
     let admitted = oracle::admit(model, &sample.client());
-    let client =
-        Outcome { verdict: verdict_of(admitted.answer()), stage: Stage::Client, rule: admitted.rule() };
+    let client = Outcome {
+        verdict: verdict_of(admitted.answer()),
+        stage: Stage::Client,
+        rule: admitted.rule(),
+        admitted: None,
+    };
     if client.verdict == Verdict::Block || sample.to.is_none() {
         return client;
     }
@@ -49,6 +55,7 @@ pub fn judge(model: &Model, sample: &Sample) -> Outcome {
         verdict: verdict_of(decision.answer()),
         stage: Stage::Socks,
         rule: decision.rule(),
+        admitted: client.rule,
     };
     if sample.name().is_some() {
         let first = oracle::decide(model, &sample.request(None));
@@ -65,7 +72,12 @@ pub fn judge(model: &Model, sample: &Sample) -> Outcome {
     let blocked = of(Verdict::Block);
     let passed = of(Verdict::Pass);
     let chosen = if model.strict { blocked.or(passed) } else { passed.or(blocked) };
-    chosen.unwrap_or(Outcome { verdict: Verdict::Block, stage: Stage::Socks, rule: None })
+    chosen.unwrap_or(Outcome {
+        verdict: Verdict::Block,
+        stage: Stage::Socks,
+        rule: None,
+        admitted: client.rule,
+    })
 }
 
 fn verdict_of(answer: Answer) -> Verdict {
@@ -92,17 +104,16 @@ pub fn play(model: &Model) -> Vec<Played<'_>> {
     played
 }
 
-/// What is known of each `never` and `always`, in the order of the text.
-pub fn prove_all(model: &Model) -> Vec<(&Invariant, Proof)> {
-    model.invariants.iter().map(|invariant| (invariant, prove(model, invariant))).collect()
-}
-
 /// How the rule that decided and the rule that was expected stand to a request: one line for each,
 /// with its conditions.
 pub fn trace(model: &Model, played: &Played<'_>) -> String {
     let sample = Sample::new(model, &played.case.request);
     let expected = played.case.rule.as_ref().and_then(|name| {
-        (0..).map(RuleId).zip(&model.rules).find(|(_, rule)| rule.name.as_ref() == Some(name)).map(|(id, _)| id)
+        (0..)
+            .map(RuleId)
+            .zip(&model.rules)
+            .find(|(_, rule)| rule.name.as_ref() == Some(name))
+            .map(|(id, _)| id)
     });
     let mut lines = Vec::new();
     for id in played.outcome.rule.into_iter().chain(expected.filter(|id| played.outcome.rule != Some(*id))) {
@@ -131,7 +142,8 @@ pub fn trace(model: &Model, played: &Played<'_>) -> String {
 
 /// Rules that no case is decided by, in the order of the text.
 pub fn uncovered(model: &Model, played: &[Played<'_>]) -> Vec<RuleId> {
-    let decided: BTreeSet<RuleId> = played.iter().filter_map(|one| one.outcome.rule).collect();
+    let decided: BTreeSet<RuleId> =
+        played.iter().flat_map(|one| [one.outcome.rule, one.outcome.admitted]).flatten().collect();
     (0..).map(RuleId).take(model.rules.len()).filter(|id| !decided.contains(id)).collect()
 }
 
@@ -139,8 +151,8 @@ pub fn uncovered(model: &Model, played: &[Played<'_>]) -> Vec<RuleId> {
 pub fn broken(model: &Model) -> Vec<Diagnostic> {
     let failed = play(model).into_iter().filter(|one| !one.held).map(|one| failure(model, &one));
     let mut found: Vec<Diagnostic> = failed.collect();
-    for invariant in &model.invariants {
-        if let Proof::Broken { request, by } = prove(model, invariant) {
+    for (invariant, proof) in prove(model) {
+        if let Proof::Broken { request, by } = proof {
             let kind = match invariant.kind {
                 InvariantKind::Always => "always",
                 InvariantKind::Never => "never",

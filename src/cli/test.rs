@@ -86,7 +86,7 @@ struct Results<'m> {
 
 impl<'m> Results<'m> {
     fn of(model: &'m Model) -> Self {
-        Self { model, played: promise::play(model), proofs: promise::prove_all(model) }
+        Self { model, played: promise::play(model), proofs: promise::prove(model) }
     }
 
     fn hold(&self) -> bool {
@@ -111,7 +111,7 @@ impl<'m> Results<'m> {
             let _ok = match proof {
                 Proof::Broken { request, by } => writeln!(
                     text,
-                    "  {} {words}\n      broken by {}\n      try: rustsocks explain {request}",
+                    "  {} {words}\n      broken {}\n      try: rustsocks explain {request}",
                     paint("✗", RED),
                     self.label(*by)
                 ),
@@ -154,11 +154,16 @@ impl<'m> Results<'m> {
     fn coverage(&self, text: &mut String) {
         let bare = promise::uncovered(self.model, &self.played);
         let all = self.model.rules.len();
-        let _written = writeln!(text, "  {} of {} decided by a test", all - bare.len(), count(all, "rule", "rules"));
+        let _written =
+            writeln!(text, "  {} of {} decided by a test", all - bare.len(), count(all, "rule", "rules"));
         for id in bare {
             if let Some(rule) = self.model.rule(id) {
-                let _written =
-                    writeln!(text, "    not decided: `{}`  {}", self.model.label(id), self.model.line(rule.head));
+                let _written = writeln!(
+                    text,
+                    "    not decided: `{}`  {}",
+                    self.model.label(id),
+                    self.model.line(rule.head)
+                );
             }
         }
     }
@@ -238,7 +243,8 @@ impl<'m> Results<'m> {
             failed + broken
         );
         for one in &self.played {
-            let name = self.model.sources.text(one.case.span).split_whitespace().collect::<Vec<_>>().join(" ");
+            let name =
+                self.model.sources.text(one.case.span).split_whitespace().collect::<Vec<_>>().join(" ");
             let got = format!("got {} {}", one.outcome.verdict, self.label(one.outcome.rule));
             text += &junit_case(one.block, &name, (!one.held).then_some(got));
         }
@@ -306,4 +312,3 @@ const YELLOW: u8 = 33;
 fn paint(text: &str, color: u8) -> String {
     if is_colored() { format!("\x1b[{color}m{text}\x1b[0m") } else { text.into() }
 }
-

@@ -370,7 +370,10 @@ impl Certs {
             .filter_map(|(signature, text)| Some((signature, String::from_utf8(text).ok()?.into())))
             .collect();
         let set = |bit: usize| {
-            let held = (0..).zip(&cases).filter(|(_, (signature, _))| signature >> bit & 1 == 1);
+            // The product takes 64 patterns; of those beyond nothing is known.
+            let bit = u32::try_from(bit).unwrap_or(u32::MAX);
+            let has = |signature: u64| signature.checked_shr(bit).is_some_and(|rest| rest & 1 == 1);
+            let held = (0..).zip(&cases).filter(|(_, (signature, _))| has(*signature));
             Set::values(held.map(|(id, _): (u32, _)| id))
         };
         Self {

@@ -8,6 +8,7 @@ use super::index::Index;
 use super::ranges::Ranges;
 use super::shape::{Ground, RuleShape, Shape};
 use super::witness::Sample;
+use crate::analysis::Analysis;
 use crate::decision::Answer;
 use crate::diagnostic::Edit;
 use crate::model::{Model, Rule, RuleId, SetBody, SetExpr, Stage, Term, Test, Timestamp, Verdict};
@@ -27,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub now: Option<Timestamp>,
     pub list_budget: usize,
     budget: Cell<usize>,
+    analysis: OnceCell<Analysis<'a>>,
     covers: OnceCell<Vec<Option<Cover>>>,
     blocked: OnceCell<Ranges>,
     inside: OnceCell<Option<Reached>>,
@@ -56,6 +58,7 @@ impl<'a> Context<'a> {
             now: options.now,
             list_budget: options.list_budget.unwrap_or(LIST_BUDGET),
             budget: Cell::new(BUDGET),
+            analysis: OnceCell::new(),
             covers: OnceCell::new(),
             blocked: OnceCell::new(),
             inside: OnceCell::new(),
@@ -112,6 +115,16 @@ impl<'a> Context<'a> {
         let left = self.budget.get().checked_sub(rules);
         self.budget.set(left.unwrap_or(0));
         left.is_some()
+    }
+
+    /// A request as arguments of `rustsocks explain`.
+    pub(crate) fn show(&self, sample: &Sample) -> String {
+        sample.arguments(self.model)
+    }
+
+    /// Exact answers, where pairs of rules are not enough.
+    pub(crate) fn analysis(&self) -> &Analysis<'a> {
+        self.analysis.get_or_init(|| Analysis::new(self.model))
     }
 
     /// Whether the client stage lets a request's client in.

@@ -3,6 +3,7 @@
 use super::context::{Context, named_first};
 use super::index::Index;
 use super::shape::{RuleShape, Void};
+use crate::analysis::{Never, Reach};
 use crate::model::{PortSet, Rule, RuleId, SetItemKind, Stage, Test, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +23,38 @@ pub(crate) enum Cover {
     Void(Void),
 }
 
-/// Looks at every rule.
+/// Looks at every rule: exactly, and pair by pair where the exact answer would take too long.
 pub(crate) fn covers(context: &Context<'_>) -> Vec<Option<Cover>> {
+    let mut covers = pairwise(context);
+    let exact = context.analysis().reach();
+    for (cover, reach) in covers.iter_mut().zip(exact) {
+        match reach {
+            // A rule that decides may still change nothing: that is found pair by pair.
+            Reach::Decides(_) => {
+                if !matches!(cover, Some(Cover::Redundant(_))) {
+                    *cover = None;
+                }
+            }
+            Reach::Never(never) if cover.is_none() || matches!(cover, Some(Cover::Redundant(_))) => {
+                *cover = exactly(never);
+            }
+            Reach::Never(_) | Reach::Undecided => {}
+        }
+    }
+    covers
+}
+
+fn exactly(never: Never) -> Option<Cover> {
+    match never {
+        Never::Empty => Some(Cover::Void(Void::Together)),
+        Never::Redundant { by, .. } | Never::Shadowed { by, .. } if by.is_empty() => None,
+        Never::Redundant { by, .. } | Never::Shadowed { by, .. } if by.len() > 1 => Some(Cover::Together(by)),
+        Never::Redundant { by, .. } => by.first().copied().map(Cover::By),
+        Never::Shadowed { by, .. } => by.first().copied().map(Cover::Blocked),
+    }
+}
+
+fn pairwise(context: &Context<'_>) -> Vec<Option<Cover>> {
     let mut covers = vec![None; context.model.rules.len()];
     for stage in [Stage::Client, Stage::Socks] {
         let blocks = context.index(stage, Verdict::Block);

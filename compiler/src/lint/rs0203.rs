@@ -55,7 +55,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         )
         .filter(|_| context.spend(2))
         {
-            one = one.witness(sample.to_string());
+            one = one.witness(context.show(&sample));
         }
         found.push(one);
     }

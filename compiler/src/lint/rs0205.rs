@@ -52,6 +52,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 .label("this can not hold …")
                 .related(at(one), "… where this holds")
                 .help("conditions of one rule must all hold; to mean either, write two rules"),
+            Void::Together => LINT
+                .at(rule.head, message)
+                .label("its conditions together leave no request")
+                .help("correct the conditions, or remove the rule"),
             Void::Term(part) => LINT
                 .at(at(part), message)
                 .label("nothing fits this condition")

@@ -64,7 +64,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 .label("a request that both match is logged …")
                 .related(first.head, "… as this one says, because it comes first")
                 .help("give the one that should count a `priority`, or keep them apart")
-                .witness(sample.to_string()),
+                .witness(context.show(&sample)),
         );
     }
 }

@@ -33,20 +33,22 @@ use crate::model::{Stage, Verdict};
 pub(super) const LINT: Lint = Lint::new("RS0207", Grade::Warning, include_str!("rs0207.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    for (_, rule, shape) in context.rules().filter(|(_, _, shape)| context.takes_all(shape)) {
-        let _ = shape;
+    for (_, rule, _) in context.rules().filter(|(_, _, shape)| context.takes_all(shape)) {
+        let blocks = context.those(rule.stage, Verdict::Block).next().is_some();
         let one = match (rule.verdict, rule.stage) {
             (Verdict::Block, stage) => LINT
                 .at(rule.head, format!("{} blocks everything", context.name(rule)))
                 .label(format!("no request passes the {stage} stage"))
                 .help("remove it: what no rule passes is blocked anyway, and a block wins wherever it stands"),
+            // Everything but what is blocked is a way to write a policy.
+            (Verdict::Pass, _) if blocks => continue,
             (Verdict::Pass, Stage::Client) => LINT
                 .at(rule.head, format!("{} passes every client", context.name(rule)))
-                .label("the client rules that pass are void beside it")
-                .help("remove it and the other passing client rules, or say who may connect"),
+                .label("as if there were no client rules")
+                .help("remove it, or say who may connect"),
             (Verdict::Pass, Stage::Socks) => LINT
                 .at(rule.head, format!("{} passes everything", context.name(rule)))
-                .label("whatever no rule blocks")
+                .label("and nothing is blocked")
                 .help("say who may reach what; where all is meant, `default pass` says it in one line"),
         };
         found.push(one);

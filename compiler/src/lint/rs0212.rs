@@ -25,24 +25,35 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Safety};
-use crate::model::Test;
+use crate::model::{Rule, Stage, Test};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0212", Grade::Warning, include_str!("rs0212.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let Some(now) = context.now else { return };
+    let ended = |rule: &Rule| {
+        rule.when.terms.iter().any(|term| matches!(&term.test, Test::Expires(end) if *end <= now))
+    };
+    let all = context.model.rules.iter().all(ended);
     for (_, rule, _) in context.rules() {
-        for term in rule.when.terms.iter().filter(|term| !term.negated) {
-            let Test::Expires(end) = &term.test else { continue };
-            if *end <= now {
-                found.push(
-                    LINT.at(term.span, format!("{} has expired", context.name(rule)))
-                        .label("this day has come")
-                        .help("remove the rule, or set a later day")
-                        .fix("remove the rule", Safety::Safe, vec![context.removal(rule.span)]),
-                );
-            }
-        }
+        let end = rule.when.terms.iter().find(|term| matches!(&term.test, Test::Expires(end) if *end <= now));
+        let Some(term) = end else { continue };
+        let one = LINT
+            .at(term.span, format!("{} has expired", context.name(rule)))
+            .label("this day has come")
+            .help("remove the rule, or set a later day");
+        let safety = if is_inert(rule) { Safety::Safe } else { Safety::Unsafe };
+        found.push(if all {
+            one
+        } else {
+            one.fix("remove the rule", safety, vec![context.removal(rule.span)])
+        });
     }
+}
+
+/// Whether nothing hangs on the rule being there: the first client rule closes the client stage to
+/// others, the first pass rule for replies closes it to other replies.
+fn is_inert(rule: &Rule) -> bool {
+    rule.stage == Stage::Socks && !rule.when.terms.iter().any(|term| matches!(term.test, Test::Command(_)))
 }

@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         .at(reached.span, format!("{} reaches {}", reached.who, reached.what))
         .label("this lets a client reach what only this host, or nobody, should")
         .help("block it for all: `socks block inside { to: @loopback, @link-local, @metadata }`")
-        .witness(reached.sample.to_string());
+        .witness(context.show(&reached.sample));
     for span in &reached.others {
         one = one.related(*span, "so does this");
     }

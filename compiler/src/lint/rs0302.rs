@@ -66,7 +66,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 LINT.at(rule.head, format!("{} makes an open proxy", context.name(rule)))
                     .label("anybody on the internet may use it, without a password, to reach anything")
                     .help("say who may: `from:` with your networks, or `user: any` with a `socksmethod` that asks for a password")
-                    .witness(sample.to_string()),
+                    .witness(context.show(&sample)),
             );
             return;
         }

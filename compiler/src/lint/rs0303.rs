@@ -79,7 +79,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             .label("this speaks of names alone")
             .related(pass.head, "this passes a client that looked the name up by itself")
             .help("block addresses too, such as `socks block literals { to: literal }`, or name the addresses")
-            .witness(sample.to_string()),
+            .witness(context.show(&sample)),
     );
 }
 

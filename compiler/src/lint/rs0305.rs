@@ -74,7 +74,7 @@ fn values(context: &Context<'_>, expr: &SetExpr, rest: &Conditions, found: &mut 
                     Safety::Unsafe,
                     vec![Edit { span: item.span, text: format!(".{base}") }],
                 )
-                .witness(sample.to_string()),
+                .witness(context.show(&sample)),
         );
     }
 }

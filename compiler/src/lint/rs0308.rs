@@ -73,7 +73,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 LINT.at(rule.head, format!("{} takes passwords from anywhere", context.name(rule)))
                     .label("on a listener without TLS they cross the internet in clear text")
                     .help("bind it to a TLS listener with `listen:`, or to your networks with `from:` or a client rule")
-                    .witness(sample.to_string()),
+                    .witness(context.show(&sample)),
             );
             return;
         }

@@ -65,7 +65,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             LINT.at(term.span, format!("{} opens {what} to clients anywhere", context.name(rule)))
                 .label("a port of this host opens for whoever asks")
                 .help("say whose clients may: `from:`")
-                .witness(sample.to_string()),
+                .witness(context.show(&sample)),
         );
     }
 }

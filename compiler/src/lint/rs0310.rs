@@ -66,7 +66,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             .at(term.span, format!("{} guards {old} and leaves {new} open", context.name(rule)))
             .label(format!("{old} is here, {new} is not"))
             .help(format!("add `{new}`, or use the built-in sets, which hold both families"))
-            .witness(sample.to_string());
+            .witness(context.show(&sample));
         if let Some(last) = expr.include.last().filter(|_| expr.exclude.is_empty()) {
             let edit = Edit { span: last.span.at_end(), text: format!(", {new}") };
             one = one.fix(format!("block {new} too"), Safety::Unsafe, vec![edit]);

@@ -68,7 +68,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 .at(rule.head, format!("{} lets mail out to the whole internet", context.name(rule)))
                 .label("port 25 is among what it passes")
                 .help("block it for all, with an exception for the mail servers: `socks block smtp { port: 25 }`")
-                .witness(sample.to_string()),
+                .witness(context.show(&sample)),
             Some(first) if first.related.len() < 3 => first.related(rule.head, "so does this"),
             Some(first) => {
                 one = Some(first);

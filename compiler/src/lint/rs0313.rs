@@ -41,7 +41,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         .at(reached.span, format!("{} reaches {} through a name", reached.who, reached.what))
         .label("whoever owns the name chooses the address")
         .help("block the inside for all: `socks block inside { to: @loopback, @link-local, @metadata }`")
-        .witness(reached.sample.to_string());
+        .witness(context.show(&reached.sample));
     for span in &reached.others {
         one = one.related(*span, "so does this");
     }

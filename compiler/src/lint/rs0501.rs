@@ -86,6 +86,8 @@ fn unused(context: &Context<'_>, statement: &Statement, one: &Definition) -> Dia
     let commented = context.model.sources.text(statement.span).contains('#');
     match &one.body {
         Body::Values(_) if commented => found,
+        // A policy that says nothing at all is none.
+        Body::From(_) | Body::Values(_) if context.model.rules.is_empty() => found,
         Body::From(_) | Body::Values(_) => {
             found.fix("remove the definition", Safety::Safe, vec![context.removal(statement.span)])
         }

@@ -322,6 +322,8 @@ pub(crate) enum Void {
     Pair(usize, usize),
     /// One term that holds for nothing.
     Term(usize),
+    /// All of them together leave nothing.
+    Together,
 }
 
 fn has(group: &Group, user: &str) -> bool {

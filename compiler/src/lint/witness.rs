@@ -2,13 +2,13 @@
 //! interpreter. A request that it does not confirm is never shown.
 
 use super::names;
+use crate::analysis;
 use crate::model::{
-    Conditions, Model, Name, PortRange, Rule, SetBody, SetExpr, SetItem, SetItemKind, Stage, Test, Timestamp,
-    UserItem, Verdict,
+    Conditions, Host, Model, Name, PortRange, Rule, SampleRequest, SetBody, SetExpr, SetItem, SetItemKind,
+    Stage, Test, Timestamp, UserItem, Verdict,
 };
 use crate::oracle::{self, Facts, Truth};
-use crate::request::{Client, Command, Method, Principal, ProxyProtocol, Request, Target};
-use std::fmt;
+use crate::request::{Client, Command, Method, MethodSpec, Principal, ProxyProtocol, Request, Target};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -102,46 +102,26 @@ impl Sample {
     }
 }
 
-impl fmt::Display for Sample {
+impl Sample {
     /// The arguments of `rustsocks explain`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(user) = &self.user {
-            write!(f, "--user {user} ")?;
-        }
-        for group in &self.groups {
-            write!(f, "--group {group} ")?;
-        }
-        write!(f, "--from {} --to ", self.from)?;
-        match (&self.name, self.address) {
-            (Some(name), _) => write!(f, "{name}:{} --resolves {}", self.port, self.address)?,
-            (None, IpAddr::V6(v6)) => write!(f, "[{v6}]:{}", self.port)?,
-            (None, IpAddr::V4(v4)) => write!(f, "{v4}:{}", self.port)?,
-        }
-        let plain = Self::default();
-        if self.command != plain.command {
-            write!(f, " --command {}", self.command)?;
-        }
-        if self.method != plain.method {
-            write!(f, " --method {}", self.method)?;
-            if let Some(service) = &self.service {
-                write!(f, "\\({service}\\)")?;
-            }
-        }
-        if self.proxy_protocol != plain.proxy_protocol {
-            write!(f, " --proxyprotocol {}", self.proxy_protocol)?;
-        }
-        if self.listener != plain.listener {
-            write!(f, " --listen {}", self.listener)?;
-        }
-        for name in &self.certificate {
-            write!(f, " --cert {name}")?;
-        }
-        if self.time != plain.time
-            && let Ok(time) = jiff::Timestamp::from_second(self.time.0)
-        {
-            write!(f, " --time {time}")?;
-        }
-        Ok(())
+    pub(crate) fn arguments(&self, model: &Model) -> String {
+        let to = self.name.clone().map_or(Host::Address(self.address), Host::Name);
+        let request = SampleRequest {
+            user: self.user.clone(),
+            groups: self.groups.clone(),
+            from: Some(self.from),
+            to: Some(to),
+            resolves: vec![self.address],
+            port: Some(self.port),
+            command: Some(self.command),
+            method: Some(MethodSpec { method: self.method, service: self.service.clone() }),
+            proxy_protocol: Some(self.proxy_protocol),
+            listener: Some(self.listener.clone()),
+            certificate: self.certificate.clone(),
+            time: Some(self.time),
+        };
+        let client = if self.certificate.is_empty() { Method::None } else { Method::Certificate };
+        analysis::arguments(model, &request, client)
     }
 }
 

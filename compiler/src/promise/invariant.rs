@@ -1,7 +1,7 @@
 //! `never` and `always`: held against all requests, not against some.
 
-use crate::lint::witness::{Sample, find};
-use crate::model::{Conditions, Invariant, InvariantKind, Model, RuleId, Stage, Verdict};
+use crate::analysis::{self, Analysis};
+use crate::model::{Invariant, Model, RuleId};
 
 /// What is known of an invariant.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,28 +19,18 @@ pub enum Proof {
     Undecided,
 }
 
-/// Looks for a request that breaks an invariant.
-pub fn prove(model: &Model, invariant: &Invariant) -> Proof {
-    let forbidden = match (invariant.kind, invariant.verdict) {
-        (InvariantKind::Never, verdict) => verdict,
-        (InvariantKind::Always, Verdict::Block) => Verdict::Pass,
-        (InvariantKind::Always, Verdict::Pass) => Verdict::Block,
-    };
-    let excepted = |sample: &Sample| invariant.except.iter().any(|when| sample.fits(model, when));
-    let breaks = |sample: &Sample| {
-        sample.fits(model, &invariant.when) && !excepted(sample) && sample.verdict(model) == forbidden
-    };
-    let nothing = Conditions::default();
-    let rules = model.stage(Stage::Socks).filter(|(_, rule)| rule.verdict == forbidden);
-    let starts = std::iter::once(&nothing).chain(rules.map(|(_, rule)| &rule.when));
-    for when in starts.take(1000) {
-        if let Some(sample) = find(model, &[&invariant.when, when], &Sample::default(), breaks) {
-            let by = model
-                .stage(Stage::Socks)
-                .find(|(_, rule)| rule.verdict == forbidden && sample.matches(model, rule))
-                .map(|(id, _)| id);
-            return Proof::Broken { request: sample.to_string(), by };
-        }
+/// What is known of each `never` and `always`, in the order of the text.
+pub fn prove(model: &Model) -> Vec<(&Invariant, Proof)> {
+    if model.invariants.is_empty() {
+        return Vec::new();
     }
-    Proof::Undecided
+    let analysis = Analysis::new(model);
+    let of = |invariant| match analysis.prove(invariant) {
+        analysis::Proof::Holds => Proof::Holds,
+        analysis::Proof::Undecided => Proof::Undecided,
+        analysis::Proof::Violated(witness) => {
+            Proof::Broken { request: witness.arguments().to_owned(), by: witness.rule }
+        }
+    };
+    model.invariants.iter().map(|invariant| (invariant, of(invariant))).collect()
 }
