@@ -148,11 +148,6 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts how long one decision of the policy took.
-    pub fn decision(&self, took: Duration) {
-        self.road.decision.observe(took.as_secs_f64());
-    }
-
     /// Counts how long the writing of a batch took.
     pub fn store_write(&self) -> impl Fn(Duration) + Send + use<> {
         let write = self.store.write.clone();
@@ -215,6 +210,10 @@ impl Metrics {
 
 impl Sink for Metrics {
     fn began(&self, _record: &Arc<SessionRecord>) {}
+
+    fn decided(&self, took: Duration) {
+        self.road.decision.observe(took.as_secs_f64());
+    }
 
     fn ended(&self, record: &Arc<SessionRecord>, was_live: bool) {
         let road = &self.road;

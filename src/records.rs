@@ -13,6 +13,7 @@ use rustsocks_compiler::{Digest, Policy};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::signal::unix::SignalKind;
 use tokio_util::sync::CancellationToken;
 
 /// Why records cannot be kept.
@@ -60,6 +61,8 @@ impl Records {
     /// # Errors
     /// Says what is missing and what to do.
     pub fn open(settings: &Settings, policy: &Arc<LivePolicy>) -> Result<Self, RecordsError> {
+        // A limit on the size of files must be an error of the store, not the end of the server.
+        let _installed = tokio::signal::unix::signal(SignalKind::from_raw(nix::libc::SIGXFSZ));
         let dir = folder(settings).ok_or(RecordsError::NoFolder)?;
         let options = DiskOptions {
             daily: settings.store.segment == Segment::Day,

@@ -8,8 +8,9 @@ use crate::server::Road;
 use crate::session::CloseReason;
 use rustsocks_compiler::model::{self, Host, Name, RuleId};
 use rustsocks_compiler::request::{Command, Target};
-use rustsocks_compiler::{Answer, Permit, Policy};
+use rustsocks_compiler::{Answer, Decision, Permit, Policy};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 /// A client's requests before the policy.
 #[derive(Clone, Copy)]
@@ -65,7 +66,7 @@ impl Judge<'_> {
     /// Names the rule that blocks it.
     pub fn name_may_pass(&self, command: Command, name: &Name, port: u16) -> Result<(), Blocked> {
         let target = Target { name: Some(name), address: None, port };
-        let decision = self.policy.decide(&self.who.request(command, target));
+        let decision = self.decide(command, target);
         match decision.answer() {
             Answer::Block => Err(Blocked::Rule(decision.rule())),
             Answer::NeedsAddress | Answer::Pass => Ok(()),
@@ -86,7 +87,7 @@ impl Judge<'_> {
     ) -> Result<Permit, Blocked> {
         let decide = |address| {
             let target = Target { name, address: Some(address), port };
-            let decision = self.policy.decide(&self.who.request(command, target));
+            let decision = self.decide(command, target);
             let rule = decision.rule();
             decision.into_permit().ok_or(Blocked::Rule(rule))
         };
@@ -103,6 +104,13 @@ impl Judge<'_> {
             true => Err(Blocked::Loop),
             false => Ok(permit),
         }
+    }
+
+    fn decide(&self, command: Command, target: Target<'_>) -> Decision {
+        let start = Instant::now();
+        let decision = self.policy.decide(&self.who.request(command, target));
+        self.road.sessions.decided(start.elapsed());
+        decision
     }
 
     /// The rule that speaks of a peer of ours that sent something on its own, if it passes.

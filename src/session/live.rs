@@ -9,6 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What a relay counts while it runs; read by the API at any time.
@@ -111,6 +112,11 @@ impl Sessions {
         }
         let record = Arc::new(record);
         self.inner.sinks.iter().for_each(|sink| sink.ended(&record, was_live));
+    }
+
+    /// The policy has decided, and took so long.
+    pub fn decided(&self, took: Duration) {
+        self.inner.sinks.iter().for_each(|sink| sink.decided(took));
     }
 
     /// Those under way, oldest first.

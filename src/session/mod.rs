@@ -28,6 +28,9 @@ pub trait Sink: Send + Sync {
 
     /// An attempt has ended; `was_live` if it was established before.
     fn ended(&self, record: &Arc<SessionRecord>, was_live: bool);
+
+    /// The policy has decided, and took so long.
+    fn decided(&self, _took: std::time::Duration) {}
 }
 
 #[cfg(test)]

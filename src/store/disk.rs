@@ -385,7 +385,7 @@ impl Store for DiskStore {
         let mut hours: BTreeMap<Hour, Rollup> = BTreeMap::new();
         for period in self.periods() {
             let (start, end) = span_of(period);
-            if end < from.start().0 || start > to.start().0 + HOUR {
+            if end < from.start().0 || start > to.start().0.saturating_add(HOUR) {
                 continue;
             }
             let Some(segment) = self.segment_if_sound(period)? else { continue };

@@ -19,7 +19,7 @@ impl Hour {
 
     /// When it starts.
     pub fn start(self) -> UnixMicros {
-        UnixMicros(i64::from(self.0) * MICROS)
+        UnixMicros(i64::from(self.0).saturating_mul(MICROS))
     }
 
     /// The first hour of its day, in UTC.

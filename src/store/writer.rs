@@ -67,6 +67,8 @@ pub struct Writer {
 struct Shared {
     options: QueueOptions,
     queue: Mutex<Queue>,
+    /// What has left the queue and is not known to be safe yet.
+    writing: Mutex<Vec<Arc<SessionRecord>>>,
     wake: Condvar,
     figures: Figures,
     is_stopping: AtomicBool,
@@ -107,6 +109,7 @@ impl Writer {
         let shared = Arc::new(Shared {
             options,
             queue: Mutex::default(),
+            writing: Mutex::default(),
             wake: Condvar::new(),
             figures: Figures::default(),
             is_stopping: AtomicBool::new(false),
@@ -121,6 +124,15 @@ impl Writer {
     /// A policy that records may name from now on.
     pub fn policy(&self, revision: Revision) {
         self.shared.queue().revisions.push(Arc::new(revision));
+    }
+
+    /// The record of an id that waits to be written, or is being written.
+    pub fn waiting(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        let is_it = |record: &&Arc<SessionRecord>| record.id == id;
+        let queue = self.shared.queue();
+        // INVARIANT: a batch moves from the queue to `writing` under the queue's lock.
+        let writing = self.shared.writing();
+        queue.ended.iter().find(is_it).or_else(|| writing.iter().find(is_it)).cloned()
     }
 
     /// What it has done.
@@ -185,6 +197,10 @@ impl Sink for Writer {
 }
 
 impl Shared {
+    fn writing(&self) -> MutexGuard<'_, Vec<Arc<SessionRecord>>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,6 +231,7 @@ impl Work {
                     self.drop_batch(&batch);
                 }
             }
+            self.shared.writing().clear();
             self.shared.queue().flushes_done = flushes;
             self.shared.wake.notify_all();
             self.expire();
@@ -238,6 +255,7 @@ impl Work {
         let waited = self.shared.wake.wait_timeout_while(self.shared.queue(), options.flush, due);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut queue.ended);
+        self.shared.writing().clone_from(&ended);
         let mut began = std::mem::take(&mut queue.began);
         let revisions = std::mem::take(&mut queue.revisions);
         let flushes = queue.flushes_wanted;

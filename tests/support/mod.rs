@@ -158,6 +158,13 @@ impl Daemon {
         Self { child, listeners, api, banner, log, dir }
     }
 
+    /// Kills it and keeps its folder, for another one to start in.
+    pub fn into_dir(self) -> tempfile::TempDir {
+        let Self { child, dir, .. } = self;
+        drop(child);
+        dir
+    }
+
     /// Its first SOCKS listener.
     pub fn socks(&self) -> SocketAddr {
         self.listeners[0]

@@ -108,6 +108,10 @@ pub async fn one(id: String, api: Api) -> Answer {
     if let Some(live) = api.handles.sessions.get(id) {
         return json(&SessionView::from(&live.snapshot(api.now())));
     }
+    let waiting = api.handles.store.as_ref().and_then(|(_, writer)| writer.waiting(id));
+    if let Some(record) = waiting {
+        return json(&SessionView::from(&*record));
+    }
     match api.ask_store(move |store| store.find(id)).await? {
         Some(record) => json(&SessionView::from(&record)),
         None => Err(Problem::not_found("no session has this id")),
