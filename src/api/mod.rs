@@ -14,8 +14,10 @@ mod routes;
 mod serve;
 mod types;
 
+use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use crate::policy::LivePolicy;
+use crate::privilege::Level;
 use crate::session::{Sessions, UnixMicros};
 use crate::store::{Store, Writer};
 use futures_util::future::BoxFuture;
@@ -66,6 +68,10 @@ pub struct Handles {
     pub policy: Arc<LivePolicy>,
     /// The stream of events.
     pub events: Events,
+    /// Who knows users: how the authorities are.
+    pub auth: Authenticator,
+    /// How far the process is confined, if it is known.
+    pub level: Option<Level>,
     /// Reloads the policy.
     pub reload: ReloadPolicy,
     /// Explains the policy.

@@ -224,6 +224,8 @@ pub struct Health {
     pub version: Option<String>,
     /// Digest of the policy in force; null for callers that may not look.
     pub policy: Option<String>,
+    /// Who the process runs as and how far it is confined; null for callers that may not look.
+    pub confined: Option<String>,
 }
 
 /// What is logged.

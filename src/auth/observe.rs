@@ -78,7 +78,19 @@ pub struct AuthHealth {
 impl AuthHealth {
     /// Whether every authority that the settings name answers.
     pub fn is_ok(&self) -> bool {
-        self.helper != HelperHealth::Dead && !matches!(self.users, Some(Err(_)))
+        self.faults().is_empty()
+    }
+
+    /// What is at fault, a sentence each.
+    pub fn faults(&self) -> Vec<String> {
+        let helper = (self.helper == HelperHealth::Dead)
+            .then(|| "the process that asks PAM is lost: logins through PAM fail until a restart".to_owned());
+        let users = self
+            .users
+            .as_ref()
+            .and_then(|users| users.as_ref().err())
+            .map(|failure| format!("the users file is not in force as it is now: {failure}"));
+        helper.into_iter().chain(users).collect()
     }
 }
 

@@ -92,7 +92,9 @@ fn row_50_the_server_keeps_nothing_and_the_helper_little() {
     assert_no_core_dump(pid);
     let memory = std::fs::metadata(format!("/proc/{pid}/mem")).unwrap();
     assert_eq!(memory.uid(), 0, "nobody's other processes do not look into this one");
-    assert!(server.banner.contains("runs as nobody without privileges, sandbox "), "{}", server.banner);
+    let level = "runs as nobody without privileges, sandbox ";
+    assert!(server.banner.contains(level), "{}", server.banner);
+    assert!(server.json("/health")["confined"].as_str().unwrap().starts_with(level));
 
     let helper = helper(&server);
     expect_status(helper, "Uid:", "0 0 0 0");
@@ -183,6 +185,9 @@ fn when_the_helper_dies_the_server_lives_and_lets_nobody_in() {
     wait_for("the news", || server.log().contains("logins through PAM fail until a restart").then_some(()));
     let said = log_in(&server);
     assert!(said.len() == 2 && said[1] != 0, "{said:?}");
+    let health = server.json("/health");
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert!(health["reasons"].to_string().contains("the process that asks PAM is lost"), "{health}");
     let pid = u32::try_from(server.pid()).unwrap();
     wait_for("no second helper", || descendants(pid).iter().all(|pid| is_zombie(*pid)).then_some(()));
 }

@@ -22,6 +22,7 @@ pub async fn health(api: Api, scope: Scope) -> Answer {
     if let Some(failure) = api.handles.policy.health().failure {
         reasons.push(format!("the last reload of the policy failed: {failure}"));
     }
+    reasons.extend(api.handles.auth.health().faults());
     if let Some((store, writer)) = &api.handles.store {
         let figures = writer.figures();
         if let Some(failure) = figures.failure {
@@ -46,6 +47,7 @@ pub async fn health(api: Api, scope: Scope) -> Answer {
         reasons: if may_look { reasons } else { Vec::new() },
         version: may_look.then(|| env!("CARGO_PKG_VERSION").to_owned()),
         policy: may_look.then(|| api.handles.policy.load().digest().to_string()),
+        confined: api.handles.level.as_ref().filter(|_| may_look).map(ToString::to_string),
     };
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(warp::reply::with_status(warp::reply::json(&health), code).into_response())

@@ -75,6 +75,8 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
         metrics: Arc::clone(&records.metrics),
         policy: Arc::clone(&live),
         events: records.events.clone(),
+        auth: auth.clone(),
+        level: Some(prepared.level.clone()),
         reload: reload(keeper.handle()),
         explain: outside.explain,
         log: outside.log,
