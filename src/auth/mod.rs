@@ -217,7 +217,11 @@ impl Authenticator {
                 Err(error) => Err(error),
             },
         };
-        self.settle(&Attempt { method: spec.method, client, user: "", start }, None, result).await
+        // Nothing was guessed: another method may be right, from the same address.
+        if let Some(observer) = &self.inner.observer {
+            observer.attempted(spec.method, AuthResult::of(&result), start.elapsed());
+        }
+        result
     }
 
     /// Whether an address is under penalty for failed logins and should be refused at accept.

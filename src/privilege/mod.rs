@@ -104,7 +104,10 @@ impl fmt::Display for Level {
 pub fn confine_server(settings: &Privileges, writable: &[PathBuf]) -> Result<Level, PrivilegeError> {
     forbid_core_dumps()?;
     let target = drop::target(settings)?;
+    // Whoever wants us to end with them still does when we are somebody else.
+    let ends_with_parent = refused("PR_GET_PDEATHSIG", prctl::get_pdeathsig())?;
     let user = drop::become_user(target.as_ref())?;
+    refused("PR_SET_PDEATHSIG", prctl::set_pdeathsig(ends_with_parent))?;
     refused("PR_SET_NO_NEW_PRIVS", prctl::set_no_new_privs())?;
     // The change of user has set it anew.
     refused("PR_SET_DUMPABLE", prctl::set_dumpable(false))?;

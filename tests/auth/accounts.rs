@@ -1,6 +1,6 @@
 //! `pam_unix` with real accounts of this machine, made for the test and removed after it.
 
-use crate::support::{command, run};
+use crate::support::{Said, command, run};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +12,8 @@ pub struct Account {
 /// Of "correct horse", by `openssl passwd -6`.
 pub const HASH: &str = "$6$0123456789abcdef$lDHzA5IdO41viXIs6llkDKq4Uh2VG9JXIYJ.taq2zlNFqBnKQ0/fOUW0Zoz49ZnOpe2ACY.PoF6wosL.jL3Af0";
 
+/// What `useradd` ends with where a killed test has left an account behind.
+const NAME_TAKEN: i32 = 9;
 static NEXT: AtomicU32 = AtomicU32::new(0);
 /// The tools lock the account files, and give up where another of them holds the lock for long.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -19,15 +21,24 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 impl Account {
     /// An account with the hash of a password, and more arguments for `useradd`.
     pub fn create(hash: &str, more: &[&str]) -> Self {
-        let name = format!("rs{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..100 {
+            let name = format!("rs{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let said = Self::useradd(&name, hash, more);
+            match said.code() {
+                0 => return Self { name },
+                NAME_TAKEN => {}
+                _ => panic!("useradd must make an account for this test: {}", said.err),
+            }
+        }
+        panic!("no name for an account is free");
+    }
+
+    fn useradd(name: &str, hash: &str, more: &[&str]) -> Said {
         let mut useradd = command("/usr/sbin/useradd");
         useradd.args(["--no-create-home", "--no-log-init", "--home-dir", "/nonexistent"]);
         useradd.args(["--no-user-group", "--gid", "nogroup", "--shell", "/usr/sbin/nologin"]);
-        useradd.args(["--password", hash]).args(more).arg(&name);
-        let said = run(&mut useradd);
-        assert_eq!(said.code(), 0, "useradd must make an account for this test: {}", said.err);
-        Self { name }
+        run(useradd.args(["--password", hash]).args(more).arg(name))
     }
 }
 
@@ -47,6 +58,15 @@ mod tests {
     use super::{Account, HASH, may_create};
     use crate::wards::Services;
     use rustsocks::auth::AuthError;
+    use rustsocks_compiler::Policy;
+    use rustsocks_compiler::model::HostFacts;
+    use std::collections::BTreeMap;
+
+    fn policy_of(text: &str) -> Policy {
+        let texts = BTreeMap::from([("test.policy".to_owned(), text.to_owned())]);
+        let loaded = rustsocks_compiler::load("test.policy", &texts, &HostFacts::default(), None);
+        loaded.policy().expect("is a policy")
+    }
 
     fn unix() -> Services {
         Services::new().service("unix", &["auth required pam_unix.so", "account required pam_unix.so"])
@@ -61,6 +81,11 @@ mod tests {
         let ward = services.ward();
         let identity = ward.login("unix", &account.name, "correct horse").await.unwrap();
         assert_eq!(identity.user.as_deref(), Some(account.name.as_str()));
+        // Its groups come from the system, those that the policy names.
+        let policy = "policy 1\nsocksmethod: pam.username\nsocks pass { group: nogroup, daemon }\n";
+        ward.auth.follow(&policy_of(policy));
+        let identity = ward.login("unix", &account.name, "correct horse").await.unwrap();
+        assert_eq!(identity.groups, ["nogroup".into()]);
         for wrong in ["wrong", "correct hors", "correct horse ", ""] {
             assert_eq!(ward.login("unix", &account.name, wrong).await, Err(AuthError::Refused), "{wrong:?}");
         }

@@ -65,6 +65,7 @@ impl Authority {
         std::fs::write(&policy_file, policy).unwrap();
         Daemon::launch(tempfile::tempdir().unwrap(), |command| {
             command.arg("--settings").arg(&settings).arg("--policy").arg(&policy_file);
+            command.args(["--set", "timeouts.handshake=60s"]);
             more(command);
         })
     }
@@ -246,7 +247,7 @@ fn stunnel(authority: &Authority, to: SocketAddr) -> (Kept, SocketAddr) {
         stunnel.arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child =
             Kept(stunnel.spawn().expect("stunnel4 is missing: install the Debian package stunnel4"));
-        loop {
+        for _ in 0..1_000 {
             if child.0.try_wait().unwrap().is_some() {
                 return None;
             }
@@ -255,6 +256,7 @@ fn stunnel(authority: &Authority, to: SocketAddr) -> (Kept, SocketAddr) {
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        None
     })
 }
 

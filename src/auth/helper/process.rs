@@ -260,10 +260,26 @@ fn end(pid: Pid) {
 }
 
 /// Our child processes. A module's program outlives the module's process in a session of its own;
-/// as the subreaper we inherit it. Where the kernel does not list children, it is left to init.
+/// as the subreaper we inherit it.
 fn children() -> Vec<Pid> {
-    let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
+    match std::fs::read_to_string("/proc/thread-self/children") {
+        Ok(list) => {
+            list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
+        }
+        // A kernel that keeps no such list.
+        Err(_) => children_of(nix::unistd::getpid()),
+    }
+}
+
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let of = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
+        of.and_then(|of| of.parse().ok()) == Some(parent.as_raw())
+    };
+    pids.filter(is_child).map(Pid::from_raw).collect()
 }
 
 fn is_alive(pid: Pid) -> bool {
@@ -272,3 +288,18 @@ fn is_alive(pid: Pid) -> bool {
 
 /// How often killed children are looked after.
 const DYING_LOOK: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_found_without_the_kernels_list() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let found = children_of(nix::unistd::getpid()).contains(&pid);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found);
+    }
+}
