@@ -82,7 +82,7 @@ impl Report {
         let mut text = String::new();
         for (name, _, shown) in &self.figures {
             // Writing to a string does not fail.
-            let _infallible = writeln!(text, "{:width$}  {shown}", name.replace('_', " "));
+            let _infallible = writeln!(text, "{:width$}  {}", name.replace('_', " "), shown.trim_end());
         }
         text.trim_end().into()
     }

@@ -6,6 +6,7 @@
 use super::gate::{Gate, Peer};
 use super::problem::Problem;
 use super::{Api, routes};
+use crate::tls::TlsAcceptor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
@@ -36,7 +37,7 @@ pub struct ServeOptions {
 #[derive(Clone)]
 pub struct Server {
     service: Arc<Shared>,
-    tls: Option<tokio_rustls::TlsAcceptor>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 struct Shared {
@@ -57,7 +58,7 @@ impl Server {
 
     /// Speaks TLS over TCP.
     #[must_use]
-    pub fn with_tls(mut self, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
+    pub fn with_tls(mut self, tls: Option<Arc<TlsAcceptor>>) -> Self {
         self.tls = tls;
         self
     }
@@ -125,7 +126,7 @@ impl Server {
         let shared = self.service.clone();
         let deadline = shared.options.header_timeout;
         self.service.tasks.spawn(async move {
-            if let Ok(Ok(stream)) = tokio::time::timeout(deadline, tls.accept(stream)).await {
+            if let Ok(Ok((stream, _))) = tokio::time::timeout(deadline, tls.accept(stream)).await {
                 shared.connection(stream, peer).await;
             }
             drop(place);

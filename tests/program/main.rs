@@ -5,6 +5,8 @@ mod curl;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod serve;

@@ -9,6 +9,7 @@ use crate::records::{self, RecordsError};
 use crate::server::{BindError, Bound};
 use crate::settings::Settings;
 use crate::settings::value::Listen;
+use crate::tls::TlsAcceptor;
 use rustsocks_compiler::Policy;
 use rustsocks_compiler::model::Timestamp;
 use std::io::ErrorKind;
@@ -26,6 +27,7 @@ pub(super) struct Prepared {
     pub(super) seen: Seen,
     pub(super) listeners: Vec<Bound>,
     pub(super) api: Option<TcpListener>,
+    pub(super) api_tls: Option<TlsAcceptor>,
     pub(super) api_socket: Option<ApiSocket>,
     pub(super) helper: Option<helper::Helper>,
     pub(super) level: Level,
@@ -63,6 +65,8 @@ impl Prepared {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let api = settings.api.listen.0.map(listen_api).transpose()?;
+        let api_tls =
+            settings.api.tls.as_ref().map(TlsAcceptor::open).transpose().map_err(Failure::config)?;
         let store = records::folder(&settings).ok_or_else(|| Failure::config(RecordsError::NoFolder))?;
         prepare_store(&store, &settings)?;
         let api_socket = listen_api_socket(&settings)?;
@@ -73,7 +77,7 @@ impl Prepared {
         let level = privilege::confine_server(&settings.privileges, &writable(&settings, &store))
             .map_err(Failure::config)?;
         let settings = Arc::new(settings);
-        Ok(Self { settings, source, policy, seen, listeners, api, api_socket, helper, level })
+        Ok(Self { settings, source, policy, seen, listeners, api, api_tls, api_socket, helper, level })
     }
 }
 

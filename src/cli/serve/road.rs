@@ -12,6 +12,7 @@ use crate::server::{self, Listener, Road, Stop};
 use crate::session::UnixMicros;
 use crate::settings::Settings;
 use crate::settings::value::Listen;
+use crate::tls::TlsAcceptor;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     };
     let care = CancellationToken::new();
     let api = api_server(&settings, handles, api_address, &care)?;
+    let api_tls = prepared.api_tls.map(Arc::new);
+    let api = api.with_tls(api_tls.clone());
     let sessions = records.sessions.clone();
     let road = Road::new(Arc::clone(&settings), Arc::clone(&live), auth.clone(), sessions, &own);
 
@@ -95,6 +98,7 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     tasks.spawn(async move { serve_api(serving, tcp, unix).await });
     tasks.spawn(care.clone().run_until_cancelled_owned(signals.pass_on(stop.clone(), Arc::clone(&ready))));
     tasks.spawn(care.clone().run_until_cancelled_owned(watchdog()));
+    tasks.spawn(care.clone().run_until_cancelled_owned(renew(api_tls)));
     let until = care.clone();
     tasks.spawn(async move { auth.care(until).await });
     let until = care.clone();
@@ -229,6 +233,19 @@ async fn watchdog() {
     }
 }
 
+/// Takes over a renewed certificate of the API.
+async fn renew(tls: Option<Arc<TlsAcceptor>>) {
+    let Some(tls) = tls else { return };
+    let mut look = tokio::time::interval(CERTIFICATE_LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let tls = Arc::clone(&tls);
+        // A panic inside has been reported already; the certificate of before stays.
+        let _reported = tokio::task::spawn_blocking(move || tls.refresh()).await;
+    }
+}
+
 fn close(records: &Records) {
     records.writer.stop();
     if let Err(error) = records.store.close() {
@@ -236,5 +253,7 @@ fn close(records: &Records) {
     }
 }
 
+/// How often the API's certificate is looked at.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(30);
 /// How long answers that are under way may take in the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
