@@ -2,10 +2,10 @@
 
 use super::{FileLoader, Stamp, host};
 use crate::settings::Settings;
-use rustsocks_compiler::Policy;
 use rustsocks_compiler::diagnostic::{Diagnostic, Level};
 use rustsocks_compiler::model::HostFacts;
 use rustsocks_compiler::source::Sources;
+use rustsocks_compiler::{Policy, promise};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ pub struct PolicySource {
     listeners: Vec<Arc<str>>,
     max_text: u64,
     max_list: u64,
+    tests: bool,
 }
 
 /// A policy that can be put in force.
@@ -59,6 +60,7 @@ impl PolicySource {
             listeners: settings.listeners.iter().map(|listener| listener.name.as_str().into()).collect(),
             max_text: settings.policy.max_text.0,
             max_list: settings.policy.max_list.0,
+            tests: settings.policy.tests_on_reload,
         }
     }
 
@@ -80,18 +82,24 @@ impl PolicySource {
         let Some(path) = &self.path else {
             let texts = BTreeMap::from([(EMBEDDED_NAME.to_string(), EMBEDDED.to_string())]);
             let loaded = rustsocks_compiler::load(EMBEDDED_NAME, &texts, &facts, before);
-            return (judge(loaded), Seen::new());
+            return (self.judge(loaded), Seen::new());
         };
         let loader = FileLoader::new(self.max_text, self.max_list);
         let loaded = rustsocks_compiler::load(&path.to_string_lossy(), &loader, &facts, before);
-        (judge(loaded), loader.into_seen())
+        (self.judge(loaded), loader.into_seen())
     }
-}
 
-fn judge(loaded: rustsocks_compiler::Loaded) -> Result<Loaded, Rejected> {
-    match loaded.policy() {
-        Some(policy) => Ok(Loaded { policy: Arc::new(policy), diagnostics: loaded.diagnostics }),
-        None => Err(Rejected::Findings { diagnostics: loaded.diagnostics, sources: loaded.sources }),
+    /// What has no error, and keeps what its own tests and promises say, can be put in force.
+    fn judge(&self, loaded: rustsocks_compiler::Loaded) -> Result<Loaded, Rejected> {
+        let broken = loaded.model.as_ref().filter(|_| self.tests).map(|model| promise::broken(model));
+        let broken = broken.unwrap_or_default();
+        match loaded.policy().filter(|_| broken.is_empty()) {
+            Some(policy) => Ok(Loaded { policy: Arc::new(policy), diagnostics: loaded.diagnostics }),
+            None => {
+                let diagnostics = loaded.diagnostics.into_iter().chain(broken).collect();
+                Err(Rejected::Findings { diagnostics, sources: loaded.sources })
+            }
+        }
     }
 }
 

@@ -75,7 +75,7 @@ section! {
         allow_open: bool = false, "true or false";
         /// Loads a changed file without being asked.
         watch: bool = true, "true or false";
-        /// Runs the policy's own tests and invariants before it takes effect.
+        /// Puts no policy in force that breaks its own tests or promises.
         tests_on_reload: bool = true, "true or false";
         /// Asks live sessions again after a reload and ends those that are blocked now.
         ask_live_sessions_again: bool = true, "true or false";

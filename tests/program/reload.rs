@@ -57,7 +57,8 @@ fn what_does_not_compile_changes_nothing_and_shows() {
     let daemon = Daemon::start(PASS);
     let mut stream = tunnel(daemon.socks(), echo.address).unwrap();
     let first = in_force(&daemon);
-    for (count, text) in (1..).zip([BROKEN, "", "\u{0}\u{1}garbage", "policy 99\n"]) {
+    let unkept = "policy 1\nsocks pass open { to: any }\nnever pass { to: @loopback }\n";
+    for (count, text) in (1..).zip([BROKEN, "", "\u{0}\u{1}garbage", "policy 99\n", unkept]) {
         std::fs::write(daemon.policy(), text).unwrap();
         wait_for(&format!("the rejection of {text:?}"), || {
             (daemon.log().matches("is rejected").count() >= count).then_some(())

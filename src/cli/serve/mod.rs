@@ -10,9 +10,12 @@ mod prepare;
 mod road;
 mod signals;
 
-use super::{Exit, Failure, SettingsOptions, complain, print};
+use super::findings::{self, Checked, Format};
+use super::{Exit, Failure, SettingsOptions, complain, is_colored_log, print};
+use crate::policy::Rejected;
 use prepare::{Prepared, Unfit};
 use road::Outside;
+use rustsocks_compiler::diagnostic::Level;
 
 /// Flags of `rustsocks serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -40,8 +43,14 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         Ok(prepared) => prepared,
         Err(Unfit::Failure(failure)) => return Err(failure),
         Err(Unfit::Policy(rejected)) => {
-            for line in rejected.lines() {
-                complain(line);
+            match &rejected {
+                Rejected::Findings { diagnostics, sources } => {
+                    let found: Vec<_> =
+                        diagnostics.iter().filter(|found| found.level == Level::Error).cloned().collect();
+                    let checked = [Checked { sources, found: &found }];
+                    complain(findings::write(&checked, Format::Human, is_colored_log()).trim_end());
+                }
+                Rejected::Unfit(reason) => complain(reason),
             }
             complain("rustsocks: the policy is rejected and nothing is started; mend what stands above");
             return Ok(Exit::Findings);
