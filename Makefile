@@ -36,7 +36,7 @@ clippy: packages-run ## Runs the lints as CI does.
 docs: packages-run ## Builds the API documentation as CI does.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-fuzz: ## Fuzzes for MINUTES (1 if not said) in all.
+fuzz: ## Fuzzes each target for MINUTES (1 if not said).
 	.ci/fuzz $(MINUTES)
 
 bless: packages-test ## Writes the golden files anew; read the diff before you commit it.

@@ -5,9 +5,11 @@
 
 mod address;
 mod definition;
+mod effect;
 mod host;
 pub mod keys;
 mod legacy;
+mod method;
 mod port;
 mod promise;
 mod rule;

@@ -4,10 +4,10 @@ use super::host::Side;
 use super::keys::{KEYS, Key, LATER, Place, Role};
 use super::{Resolver, legacy, silent};
 use crate::diagnostic::{Edit, Safety};
-use crate::model::{Conditions, Log, Reply, Rule, SetExpr, Stage, Term, Test, TextPattern, Verdict};
-use crate::request::{Command, Method, MethodSpec, Protocol, ProxyProtocol};
+use crate::model::{Conditions, Reply, Rule, SetExpr, Stage, Term, Test, TextPattern, Verdict};
+use crate::request::{Command, Protocol, ProxyProtocol};
 use crate::source::Span;
-use crate::syntax::ast::{self, Block, Entry, Form, Values, Word};
+use crate::syntax::ast::{self, Block, Entry, Values, Word};
 use std::sync::Arc;
 
 impl<'a> Resolver<'a> {
@@ -324,132 +324,6 @@ impl<'a> Resolver<'a> {
         }
         names
     }
-
-    /// Methods, with the services of those that PAM is asked for.
-    pub(super) fn methods(&mut self, stage: Stage, words: &[Word]) -> Vec<MethodSpec> {
-        let mut methods = Vec::with_capacity(words.len());
-        for word in words.iter().filter(|word| !silent(word)) {
-            methods.extend(self.method(stage, word));
-        }
-        methods
-    }
-
-    fn method(&mut self, stage: Stage, word: &Word) -> Option<MethodSpec> {
-        let text = &*word.text;
-        let (name, service) = match text.split_once('(') {
-            Some((name, rest)) => (name, Some(rest.strip_suffix(')').filter(|service| is_service(service)))),
-            None => (text, None),
-        };
-        let Some(method) = Method::named(name) else {
-            if let Some(instead) = legacy::value("method", name) {
-                self.error("RS0116", word.span, format!("`{name}` is Dante's name of a method"))
-                    .help(instead);
-            } else {
-                let known = Method::ALL.map(Method::name);
-                let help = format!("the methods are {}", known.join(", "));
-                let bare = Word { text: name.into(), span: at_front(word, name), form: Form::Bare };
-                self.unknown("RS0102", &bare, format!("unknown method `{name}`"), known, &help);
-            }
-            return None;
-        };
-        if stage == Stage::Client
-            && !matches!(method, Method::None | Method::PamAddress | Method::Certificate)
-        {
-            self.error("RS0108", word.span, format!("`{name}` is not known at the client stage"))
-                .help("the user is known after the handshake; write `socksmethod` in a socks rule");
-            return None;
-        }
-        let service = match service {
-            None => None,
-            Some(Some(service)) if matches!(method, Method::PamAddress | Method::PamUsername) => {
-                Some(service.into())
-            }
-            Some(Some(_)) => {
-                self.error("RS0106", word.span, format!("`{name}` has no service"))
-                    .help("only `pam.username` and `pam.address` ask a service");
-                return None;
-            }
-            Some(None) => {
-                self.error("RS0106", word.span, format!("`{text}` names no PAM service"))
-                    .help("write it as in `pam.username(sshd)`");
-                return None;
-            }
-        };
-        Some(MethodSpec { method, service })
-    }
-
-    fn effect(&mut self, rule: &mut Rule, entry: &'a Entry) {
-        let words = &entry.values.include;
-        match &*entry.key.text {
-            "log" => rule.log = self.log(entry),
-            "note" => rule.note = self.single(entry).and_then(|word| self.plain(word, "note")),
-            "priority" => rule.priority = self.priority(entry).unwrap_or(0),
-            "reply" => {
-                let reply = |text: &str| match text {
-                    "blocked" => Some(Reply::Blocked),
-                    "drop" => Some(Reply::Drop),
-                    "refused" => Some(Reply::Refused),
-                    _ => None,
-                };
-                self.single(entry);
-                let replies = self.choices(
-                    words.get(..1).unwrap_or_default(),
-                    "reply",
-                    &["blocked", "drop", "refused"],
-                    reply,
-                );
-                rule.reply = replies.first().copied().unwrap_or_default();
-                if rule.verdict == Verdict::Pass {
-                    self.error("RS0108", entry.key.span, "`reply` is a key of block rules")
-                        .help("a client that is passed gets the answer of its target");
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The value of a key that has one.
-    fn single(&mut self, entry: &'a Entry) -> Option<&'a Word> {
-        if let Some(second) = entry.values.iter().nth(1) {
-            let key = &*entry.key.text;
-            self.error("RS0101", second.span, format!("`{key}` has one value")).help(if key == "note" {
-                "put the text in quotes"
-            } else {
-                "drop the rest"
-            });
-        }
-        entry.values.include.first().filter(|word| !silent(word))
-    }
-
-    fn priority(&mut self, entry: &'a Entry) -> Option<i16> {
-        let word = self.single(entry)?;
-        let number = word.text.parse::<i16>().ok().filter(|number| (-1000..=1000).contains(number));
-        if number.is_none() {
-            self.error("RS0106", word.span, format!("`{}` is no priority", word.text))
-                .help("a priority is a number from -1000 to 1000; the higher is named first");
-        }
-        number
-    }
-
-    pub(super) fn log(&mut self, entry: &'a Entry) -> Option<Log> {
-        if let Some(but) = entry.values.but {
-            self.error("RS0101", but, "an `except` that `log` cannot have")
-                .help("write what is to be logged");
-        }
-        let known = ["connect", "data", "disconnect", "error", "none"];
-        let read = |text: &str| known.iter().copied().find(|&name| name == text);
-        let words = self.choices(&entry.values.include, "log event", &known, read);
-        if words.contains(&"none") && words.len() > 1 {
-            self.error("RS0106", entry.span, "`none` beside other events").help("write `log: none` alone");
-        }
-        let said = |event: &str| words.contains(&event);
-        Some(Log {
-            connect: said("connect"),
-            data: said("data"),
-            disconnect: said("disconnect"),
-            error: said("error"),
-        })
-    }
 }
 
 /// Edits that put the values of the second entry behind those of the first.
@@ -474,16 +348,6 @@ fn merged(sources: &crate::source::Sources, first: &Entry, second: &Entry) -> (O
         Edit { span: second.span, text: String::new() },
     ];
     (Some(line), edits)
-}
-
-fn at_front(word: &Word, name: &str) -> Span {
-    let length = u32::try_from(name.len()).unwrap_or(0);
-    Span { end: (word.span.start + length).min(word.span.end), ..word.span }
-}
-
-fn is_service(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.bytes().all(fits)
 }
 
 pub(super) fn protocol(text: &str) -> Option<Protocol> {

@@ -5,7 +5,7 @@ use super::ast::{
     Include, Invariant, Lint, Member, Rule as RuleNode, Statement, StatementKind, Test, Values, Word,
 };
 use super::{Rule, blame, dante};
-use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
+use crate::diagnostic::{Diagnostic, Edit};
 use crate::source::{FileId, Span};
 use pest::iterators::Pair;
 
@@ -328,129 +328,6 @@ impl<'t, 'd> Builder<'t, 'd> {
         Some(Except { span, block, entries })
     }
 
-    fn entry(&mut self, pair: Pair<'t, Rule>) -> Option<Entry> {
-        self.entries(pair).into_iter().next()
-    }
-
-    /// One entry, and a second where Dante's `port = …` stands behind an address.
-    fn entries(&mut self, pair: Pair<'t, Rule>) -> Vec<Entry> {
-        let span = self.span(&pair);
-        let mut not = None;
-        let mut key = None;
-        let mut values = Values::default();
-        let mut clause = None;
-        for inner in pair.into_inner() {
-            match inner.as_rule() {
-                Rule::kw_not => not = Some(self.span(&inner)),
-                Rule::key => key = Some(dante::key(self.bare(&inner))),
-                Rule::values => {
-                    let of = key.as_ref().map_or("", |key: &Word| &key.text).to_owned();
-                    clause = self.values(&of, inner, &mut values);
-                }
-                _ => {}
-            }
-        }
-        let Some(key) = key else { return Vec::new() };
-        if values.include.is_empty() {
-            self.no_value(&key, values.but);
-            values.include.push(Word { text: "".into(), span: key.span.at_end(), form: Form::Broken });
-        }
-        let end = values.iter().last().map_or(key.span, |last| last.span);
-        let span = Span { end: end.end.max(key.span.end), ..span };
-        let entry = Entry { not, key, values, span, dante: false };
-        let second = clause.and_then(|(span, op, word)| dante::port_entry(&entry, span, &op, word, self));
-        std::iter::once(entry).chain(second).collect()
-    }
-
-    fn values(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) -> Option<(Span, Word, Word)> {
-        let mut clause = None;
-        let mut end: Option<u32> = None;
-        for inner in pair.into_inner() {
-            let at = self.span(&inner);
-            let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
-            end = Some(at.end);
-            match inner.as_rule() {
-                Rule::COMMENT => {}
-                Rule::but => {
-                    values.but = Some(at);
-                    let mut nested = Values::default();
-                    for inner in inner.into_inner() {
-                        match inner.as_rule() {
-                            Rule::kw_except => values.but = Some(self.span(&inner)),
-                            _ => self.value(key, inner, &mut nested),
-                        }
-                    }
-                    if nested.include.is_empty() {
-                        self.report("RS0101", at, "expected a value after `except`");
-                    }
-                    values.exclude = nested.include;
-                }
-                Rule::port_clause => {
-                    let mut words = inner.into_inner().filter_map(|inner| match inner.as_rule() {
-                        Rule::port_op | Rule::word => Some(self.bare(&inner)),
-                        _ => None,
-                    });
-                    let (first, second) = (words.next(), words.next());
-                    clause = match (first, second) {
-                        (Some(word), None) => {
-                            Some((at, Word { text: "=".into(), span: at.at_start(), form: Form::Bare }, word))
-                        }
-                        (Some(op), Some(word)) => Some((at, op, word)),
-                        _ => None,
-                    };
-                }
-                Rule::word if spaced && self.stray(key, &inner, at) => {
-                    let text = inner.as_str();
-                    values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
-                    // What follows belongs to the word that could not be read.
-                    return clause;
-                }
-                Rule::word | Rule::regex | Rule::string if spaced && matches!(key, "from" | "to") => {
-                    let before = values.include.last().map_or(at.at_start(), |word| word.span.at_end());
-                    self.report("RS0101", at, "expected `,` between two values")
-                        .fix_last("put the comma", Edit { span: before, text: ",".into() });
-                    values.include.push(Word { text: inner.as_str().into(), span: at, form: Form::Broken });
-                }
-                _ => self.value(key, inner, values),
-            }
-        }
-        clause
-    }
-
-    /// Whether a word that stands behind a value without a comma is a word of the language that
-    /// went wrong: a key without its colon, a mistyped `except` or `not`. If so it is reported.
-    fn stray(&mut self, key: &str, pair: &Pair<'t, Rule>, at: Span) -> bool {
-        let text = pair.as_str();
-        if blame::KEYS.contains(&text) {
-            self.report("RS0101", at, format!("expected `:` after `{text}`"))
-                .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
-            return true;
-        }
-        let free = matches!(key, "cert" | "from" | "group" | "listen" | "note" | "to" | "user");
-        let Some(meant) = blame::mark(text).filter(|_| free) else { return false };
-        self.report("RS0101", at, format!("expected `,` or `{meant}` behind a value, found `{text}`"))
-            .help_last(crate::suggest::did_you_mean(meant))
-            .fix_last(format!("write `{meant}`"), Edit { span: at, text: meant.into() });
-        true
-    }
-
-    fn value(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) {
-        let at = self.span(&pair);
-        match pair.as_rule() {
-            Rule::hole => self.hole(at),
-            Rule::port_clause | Rule::op => {
-                let text = pair.as_str();
-                self.report("RS0101", at, format!("expected a value, found `{text}`"));
-                values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
-            }
-            _ => {
-                if let Some(word) = self.word(pair) {
-                    values.include.push(dante::value(key, word));
-                }
-            }
-        }
-    }
-
     fn unknown(&mut self, pair: Pair<'t, Rule>) -> StatementKind {
         let span = self.span(&pair);
         let mut words = Vec::new();
@@ -470,88 +347,8 @@ impl<'t, 'd> Builder<'t, 'd> {
         StatementKind::Broken(self.blame_unknown(words, brace))
     }
 
-    pub(super) fn name(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
-        pair.into_inner().find_map(|inner| self.word(inner))
-    }
-
-    fn word(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
-        let span = self.span(&pair);
-        match pair.as_rule() {
-            Rule::word | Rule::label | Rule::verdict => Some(self.bare(&pair)),
-            Rule::string => {
-                let mut text = String::new();
-                let mut form = Form::Quoted;
-                for inner in pair.into_inner() {
-                    match inner.as_rule() {
-                        Rule::text => text = unescape(inner.as_str()),
-                        Rule::unclosed => {
-                            form = Form::Broken;
-                            let open = Span { end: span.start + 1, ..span };
-                            self.report("RS0118", open, "a text without its closing quote")
-                                .label_last("opened here")
-                                .help_last("a text ends with a `\"` on the same line");
-                        }
-                        _ => {}
-                    }
-                }
-                Some(Word { text: text.into(), span, form })
-            }
-            Rule::regex => {
-                let text = pair.into_inner().find(|inner| inner.as_rule() == Rule::pattern)?;
-                Some(Word { text: text.as_str().replace("\\/", "/").into(), span, form: Form::Regex })
-            }
-            _ => None,
-        }
-    }
-
     pub(super) fn bare(&self, pair: &Pair<'t, Rule>) -> Word {
         Word { text: pair.as_str().into(), span: self.span(pair), form: Form::Bare }
-    }
-
-    fn hole(&mut self, at: Span) {
-        let comma = Span { end: at.start + 1, ..at };
-        self.report("RS0101", comma, "expected a value between the commas")
-            .fix_last("drop the comma", Edit { span: comma, text: String::new() });
-    }
-
-    fn no_value(&mut self, key: &Word, but: Option<Span>) {
-        let text = self.under(key.span).to_owned();
-        let message = match but {
-            Some(_) => format!("expected a value between `{text}:` and `except`"),
-            None => format!("expected a value after `{text}:`"),
-        };
-        self.report("RS0101", key.span, message);
-    }
-
-    fn unclosed_block(&mut self, block: Span, gave_up: Span) {
-        // A text without its quote has swallowed the brace: that is said already.
-        let swallowed = |one: &Diagnostic| {
-            let at = one.primary.span;
-            let line = self.between(at.start, block.end.max(at.end)).lines().next().unwrap_or_default();
-            one.code.0 == "RS0118" && at.start > block.start && line.contains('}')
-        };
-        if self.found.iter().rev().take(4).any(swallowed) {
-            return;
-        }
-        let open = Span { end: block.start + 1, ..block };
-        let rest = self.text.get(gave_up.start as usize..).unwrap_or_default();
-        let skipped = rest.len() - rest.trim_start().len();
-        let next = gave_up.start.saturating_add(u32::try_from(skipped).unwrap_or(0));
-        let word = rest.split_whitespace().next().unwrap_or_default();
-        let length = u32::try_from(word.len()).unwrap_or(0);
-        let mistake =
-            self.report("RS0118", open, "a block without its closing brace").label_last("opened here");
-        if word.is_empty() {
-            mistake.help_last("add a `}`; the file ends inside the block");
-        } else {
-            let at = Span { start: next, end: next + length, ..gave_up };
-            mistake.related_last(at, "the next statement starts here").help_last("add a `}` before it");
-        }
-    }
-
-    pub(super) fn report(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Last<'_> {
-        self.found.push(Diagnostic::new(Code(code), Level::Error, span, message));
-        Last(self.found.last_mut())
     }
 
     pub(super) fn span(&self, pair: &Pair<'t, Rule>) -> Span {
@@ -564,7 +361,7 @@ impl<'t, 'd> Builder<'t, 'd> {
         self.between(span.start, span.end)
     }
 
-    fn between(&self, start: u32, end: u32) -> &'t str {
+    pub(super) fn between(&self, start: u32, end: u32) -> &'t str {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
@@ -588,40 +385,6 @@ impl<'t, 'd> Builder<'t, 'd> {
     }
 }
 
-/// The diagnostic that was reported last, to be added to.
-pub(super) struct Last<'d>(Option<&'d mut Diagnostic>);
-
-impl Last<'_> {
-    fn label_last(self, text: impl Into<String>) -> Self {
-        self.map(|last| last.primary.text = text.into())
-    }
-
-    pub(super) fn help_last(self, text: impl Into<String>) -> Self {
-        self.map(|last| last.help = Some(text.into()))
-    }
-
-    fn related_last(self, span: Span, text: impl Into<String>) -> Self {
-        self.map(|last| last.related.push(crate::diagnostic::Label { span, text: text.into() }))
-    }
-
-    pub(super) fn fix_last(self, title: impl Into<String>, edit: Edit) -> Self {
-        self.map(|last| {
-            last.fix = Some(crate::diagnostic::Fix {
-                title: title.into(),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            });
-        })
-    }
-
-    fn map(mut self, change: impl FnOnce(&mut Diagnostic)) -> Self {
-        if let Some(last) = self.0.as_deref_mut() {
-            change(last);
-        }
-        self
-    }
-}
-
 /// An entry that stands for one that could not be read.
 fn hollow(span: Span) -> Entry {
     let word = |form| Word { text: "".into(), span, form };
@@ -631,22 +394,4 @@ fn hollow(span: Span) -> Entry {
 
 fn broken() -> StatementKind {
     StatementKind::Broken(Broken::default())
-}
-
-fn unescape(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (character, characters.peek()) {
-            ('\\', Some(&next @ ('\\' | '"'))) => {
-                plain.push(next);
-                characters.next();
-            }
-            _ => plain.push(character),
-        }
-    }
-    plain
 }

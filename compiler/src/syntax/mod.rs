@@ -7,6 +7,8 @@ pub mod ast;
 mod blame;
 mod build;
 mod dante;
+mod entry;
+mod report;
 mod scan;
 mod shape;
 mod suppression;
