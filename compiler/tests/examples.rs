@@ -2,9 +2,12 @@
 
 mod support;
 
-use rustsocks_compiler::load::Loaded;
+use rustsocks_compiler::load::load;
+use rustsocks_compiler::model::HostFacts;
+use rustsocks_compiler::source::{LoadError, Loader};
 use std::path::PathBuf;
-use support::{bytes, files, folder, load_files, render};
+use std::sync::Arc;
+use support::{bytes, files, folder, render};
 
 /// A code block of a page.
 struct Example {
@@ -45,23 +48,38 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-/// The files that examples name stand beside them.
-fn load(example: &Example) -> Loaded {
-    load_files(&[
-        ("example.policy", &example.text),
-        ("teams/web.policy", "set extra { extra.example.com }\n"),
-        ("lists/threat.cidr", "192.0.2.0/24\n"),
-        ("lists/ads.txt", "||tracker.example.net^\n"),
-    ])
+/// An example, and beside it every file that it names; what is said to fail stands alone.
+struct Company<'a> {
+    text: &'a str,
+    alone: bool,
+}
+
+impl Loader for Company<'_> {
+    fn read(&self, name: &str) -> Result<Arc<[u8]>, LoadError> {
+        match name {
+            "example.policy" => Ok(self.text.as_bytes().into()),
+            _ if self.alone => Err(LoadError::Missing),
+            _ if name.ends_with(".policy") => Ok(b"# Nothing more.\n"[..].into()),
+            _ => Ok(b"192.0.2.0/24\n||tracker.example.net^\n"[..].into()),
+        }
+    }
+
+    fn glob(&self, _: &str) -> Result<Vec<String>, LoadError> {
+        Ok(vec!["beside.policy".into()])
+    }
 }
 
 #[test]
 fn examples_load_or_fail_as_they_say() {
     let examples = examples();
     assert!(examples.len() >= 20, "only {} examples", examples.len());
+    let mut wrong = Vec::new();
     for example in &examples {
-        let loaded = load(example);
-        let place = format!("{}:{}", example.page.display(), example.line);
-        assert_eq!(loaded.has_errors(), example.fails, "{place}\n{}", render(&loaded));
+        let company = Company { text: &example.text, alone: example.fails };
+        let loaded = load("example.policy", &company, &HostFacts::default(), None);
+        if loaded.has_errors() != example.fails {
+            wrong.push(format!("{}:{}\n{}", example.page.display(), example.line, render(&loaded)));
+        }
     }
+    assert!(wrong.is_empty(), "{} of {} examples:\n{}", wrong.len(), examples.len(), wrong.join("\n"));
 }
