@@ -7,6 +7,7 @@ mod print;
 mod auth_helper;
 mod check;
 mod client;
+mod compile;
 mod completions;
 mod environment;
 mod explain_code;
@@ -87,6 +88,8 @@ pub enum Command {
     User(user::Args),
     /// Prints the effective settings with where each came from.
     Settings(settings::Args),
+    /// Prints the decision tree of a policy, or what it amounts to.
+    Compile(compile::Args),
     /// Prints a script that completes commands and flags in a shell.
     Completions(completions::Args),
     /// Prints the manual page, or writes one for each command into a folder.
@@ -135,6 +138,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::run(&args),
         Command::User(args) => user::run(&args),
         Command::Settings(args) => settings::run(&args),
+        Command::Compile(args) => compile::run(&args),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
         Command::AuthHelper(args) => auth_helper::run(args),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -55,7 +55,7 @@ impl Policy {
 
 fn pattern(span: Span) -> Diagnostic {
     Diagnostic::new(Code("RS0401"), Level::Error, span, "this pattern is beyond the budget of the automaton")
-        .label("its automaton would be larger than 4 MiB")
+        .label("its automaton would be larger than 1 MiB")
         .help("make repetitions such as `{1,1000}` smaller, or write the names out in a set")
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) const SMALL_LIST: usize = 4096;
 
 /// What an automaton for globs and regexes may take in memory.
-const AUTOMATON: usize = 4 << 20;
+const AUTOMATON: usize = 1 << 20;
 
 /// Which address a set is asked about.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
