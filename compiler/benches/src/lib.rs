@@ -1,0 +1,90 @@
+//! Policies and requests to measure with: of one kind in the language of rustsocks and in Cedar.
+//!
+//! Nothing is measured twice: requests are distinct, random, and read once before the clock starts,
+//! as a request that has just been parsed would be.
+
+pub mod cedar;
+pub mod requests;
+pub mod rules;
+
+use rustsocks_compiler::model::{HostFacts, Model};
+use rustsocks_compiler::source::Loader;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// SplitMix64.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `sides`.
+    pub fn throw(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % sides
+    }
+
+    /// Whether something of so many percent happens.
+    pub fn percent(&mut self, chance: u64) -> bool {
+        self.throw(100) < chance
+    }
+}
+
+/// Loads a policy that must have no error.
+pub fn model(text: &str) -> Arc<Model> {
+    let texts = BTreeMap::from([("bench.policy".to_owned(), text.to_owned())]);
+    let loader: &dyn Loader = &texts;
+    let loaded = rustsocks_compiler::load("bench.policy", loader, &HostFacts::default(), None);
+    match loaded.model {
+        Some(model) => model,
+        None => panic!("{:#?}", loaded.diagnostics.first()),
+    }
+}
+
+/// Nanoseconds of single calls, sorted.
+pub struct Times(Vec<u32>);
+
+impl Times {
+    /// Takes the time of each call, less what the clock itself takes.
+    pub fn of<T, R>(inputs: &[T], mut touch: impl FnMut(&T), mut call: impl FnMut(&T) -> R) -> Self {
+        let clock = clock();
+        let mut times: Vec<u32> = inputs
+            .iter()
+            .map(|input| {
+                touch(black_box(input));
+                let start = Instant::now();
+                black_box(call(black_box(input)));
+                let spent = start.elapsed().saturating_sub(clock);
+                u32::try_from(spent.as_nanos()).unwrap_or(u32::MAX)
+            })
+            .collect();
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// The time that so many of a thousand calls do not exceed.
+    pub fn permille(&self, share: usize) -> u32 {
+        self.0.get((self.0.len() * share / 1000).min(self.0.len() - 1)).copied().unwrap_or(0)
+    }
+
+    /// p50, p99 and p99.9 as columns.
+    pub fn columns(&self) -> String {
+        let [half, most, all] = [500, 990, 999].map(|share| self.permille(share));
+        format!("{half:>9} {most:>9} {all:>9}")
+    }
+}
+
+fn clock() -> Duration {
+    let mut empty: Vec<Duration> = (0..10_001)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(());
+            start.elapsed()
+        })
+        .collect();
+    empty.sort_unstable();
+    empty[empty.len() / 2]
+}
