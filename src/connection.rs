@@ -41,7 +41,7 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
     let mut attempt = Attempt::new(road.sessions.clone(), arrival.client, listener, &policy);
     let mut place = arrival.place.take();
     let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
-        Ok(Passage::Tunnel(tunnel, who, ask)) => carry(&road, policy, tunnel, (who, ask), &mut attempt).await,
+        Ok(Passage::Tunnel(tunnel, asked)) => carry(&road, policy, *tunnel, asked, &mut attempt).await,
         Ok(Passage::Datagrams(opened, control)) => {
             Box::pin(associate::relay(&road, policy, *opened, control, &mut attempt)).await
         }
@@ -53,12 +53,12 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
 /// What the road leads to.
 enum Passage {
     Datagrams(Box<associate::Opened>, Stream),
-    Tunnel(Tunnel, Who, Ask),
+    Tunnel(Box<Tunnel>, Box<(Who, Ask)>),
 }
 
 /// What a request has opened.
 enum Way {
-    Bytes(Stream, Who, Ask),
+    Bytes(Stream, Box<(Who, Ask)>),
     Datagrams(Box<associate::Opened>),
 }
 
@@ -91,14 +91,14 @@ async fn establish(
             }
             Command::BindReply | Command::UdpReply => return Err(CloseReason::CommandNotSupported.into()),
         };
-        Ok(Way::Bytes(target, who, ask))
+        Ok(Way::Bytes(target, Box::new((who, ask))))
     };
     let way: Result<_, Refusal> = way.await;
     match way {
         Ok(Way::Datagrams(opened)) => Ok(Passage::Datagrams(opened, talk.into_parts().0)),
-        Ok(Way::Bytes(target, who, ask)) => {
+        Ok(Way::Bytes(target, asked)) => {
             let (client, early) = talk.into_parts();
-            Ok(Passage::Tunnel(Tunnel::new(client, target, early), who, ask))
+            Ok(Passage::Tunnel(Box::new(Tunnel::new(client, target, early)), asked))
         }
         Err(refusal) => {
             talk.refuse(refusal).await;
@@ -178,11 +178,11 @@ async fn carry(
     road: &Road,
     policy: Arc<Policy>,
     tunnel: Tunnel,
-    asked: (Who, Ask),
+    asked: Box<(Who, Ask)>,
     attempt: &mut Attempt,
 ) -> CloseReason {
     let Some(live) = attempt.establish() else { return CloseReason::InternalError };
-    let recheck = road.settings.policy.ask_live_sessions_again.then(|| Box::new(asked));
+    let recheck = road.settings.policy.ask_live_sessions_again.then_some(asked);
     let counters = Arc::clone(&live.counters);
     let cut = async {
         tokio::select! {

@@ -79,27 +79,22 @@ impl Dialer {
 
     async fn race(&self, mut waiting: VecDeque<Permit>) -> Result<Dialled, CloseReason> {
         let mut running = FuturesUnordered::new();
-        let mut worst = None;
+        let mut failure = None;
         loop {
             match waiting.pop_front() {
                 Some(permit) => running.push(self.connect(permit)),
-                None if running.is_empty() => return Err(worst.unwrap_or(CloseReason::HostUnreachable)),
+                None if running.is_empty() => return Err(failure.unwrap_or(CloseReason::HostUnreachable)),
                 None => {}
             }
-            let head_start = tokio::time::sleep(self.stagger);
-            tokio::pin!(head_start);
-            loop {
-                // Both arms may be dropped at any point: attempts live on in `running`.
-                tokio::select! {
-                    Some(outcome) = running.next() => match outcome {
-                        Ok(dialled) => return Ok(dialled),
-                        Err(reason) => {
-                            worst = Some(worst.map_or(reason, |before| more_telling(before, reason)));
-                            break;
-                        }
-                    },
-                    () = &mut head_start, if !waiting.is_empty() => break,
-                }
+            // Both arms may be dropped at any point: attempts live on in `running`.
+            tokio::select! {
+                Some(outcome) = running.next() => match outcome {
+                    Ok(dialled) => return Ok(dialled),
+                    Err(reason) => {
+                        failure = Some(failure.map_or(reason, |before| more_telling(before, reason)));
+                    }
+                },
+                () = tokio::time::sleep(self.stagger), if !waiting.is_empty() => {}
             }
         }
     }

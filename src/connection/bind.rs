@@ -53,9 +53,8 @@ pub(super) async fn bind(
     let (stream, peer) = come.map_err(|_| CloseReason::BindTimeout)?.map_err(|error| reason_of(&error))?;
     let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
     attempt.note(|record| record.target = Some(peer));
-    accepted(judge, &permits, &stream, peer).map_err(|refusal| {
+    accepted(judge, &permits, &stream, peer).inspect_err(|_| {
         stream.set_zero_linger().unwrap_or_else(|error| tracing::debug!(%error, "closed without a reset"));
-        refusal
     })?;
     attempt.establish();
     talk.reply(Reply::Succeeded, peer).await?;

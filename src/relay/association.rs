@@ -227,7 +227,7 @@ impl<G: Gate> Association<G> {
                 count(&self.tally.udp_strangers);
                 continue;
             }
-            moved |= self.from_client(buf.filled(), counters);
+            moved |= self.client_sent(buf.filled(), counters);
         }
         cx.waker().wake_by_ref();
         moved
@@ -243,7 +243,7 @@ impl<G: Gate> Association<G> {
         true
     }
 
-    fn from_client(&mut self, datagram: &[u8], counters: &Counters) -> bool {
+    fn client_sent(&mut self, datagram: &[u8], counters: &Counters) -> bool {
         let Ok(((host, port), start)) = v5::datagram(datagram) else {
             count(&self.tally.udp_malformed);
             return false;
@@ -378,7 +378,7 @@ impl<G: Gate> Association<G> {
             let start = head.len() - header.len();
             head.get_mut(start..).unwrap_or_default().copy_from_slice(&header);
             let end = v5::LONGEST_DATAGRAM_HEADER + length;
-            moved |= self.to_client(scratch.get(start..end).unwrap_or_default(), length, counters);
+            moved |= self.answer_client(scratch.get(start..end).unwrap_or_default(), length, counters);
         }
         cx.waker().wake_by_ref();
         moved
@@ -399,7 +399,7 @@ impl<G: Gate> Association<G> {
         }
     }
 
-    fn to_client(&mut self, datagram: &[u8], payload: usize, counters: &Counters) -> bool {
+    fn answer_client(&mut self, datagram: &[u8], payload: usize, counters: &Counters) -> bool {
         let Some(port) = self.sockets.port else { return false };
         let client = SocketAddr::new(self.sockets.client, port);
         match send_to(&self.sockets.inside, datagram, client) {
