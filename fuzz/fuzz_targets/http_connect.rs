@@ -1,0 +1,7 @@
+//! The head of an HTTP CONNECT request.
+
+#![no_main]
+
+use rustsocks::socks::http;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_fuzz::incremental(bytes, http::request));

@@ -1,0 +1,7 @@
+//! The request of SOCKS4 and 4a.
+
+#![no_main]
+
+use rustsocks::socks::v4;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_fuzz::incremental(bytes, v4::request));

@@ -1,0 +1,7 @@
+//! The greeting of SOCKS5.
+
+#![no_main]
+
+use rustsocks::socks::v5;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_fuzz::incremental(bytes, v5::greeting));
