@@ -120,7 +120,7 @@ impl Tunnel {
     ) -> CloseReason {
         let mut cut = pin!(cut);
         let begun = Instant::now();
-        let mut moved = begun;
+        let (mut moved, mut half_open) = (begun, false);
         let mut probing = clocks.keepalive;
         let timer = sleep_until(begun + probing.unwrap_or(clocks.idle).min(clocks.idle).min(clocks.lifetime));
         let mut timer = pin!(timer);
@@ -133,6 +133,14 @@ impl Tunnel {
             }
             if let Poll::Ready(reason) = cut.as_mut().poll(cx) {
                 return Poll::Ready(reason);
+            }
+            if self.first.is_some() && !half_open {
+                // Half a tunnel is on a shorter leash.
+                half_open = true;
+                let (when, _) = self.next_tick(clocks, begun, moved);
+                if when < timer.deadline() {
+                    timer.as_mut().reset(when);
+                }
             }
             while timer.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();

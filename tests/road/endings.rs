@@ -235,3 +235,39 @@ fn counts_are_exact_when_a_tunnel_is_cut() {
     assert_eq!(ended(&proxy, CloseReason::Killed).bytes_sent, 3 << 20);
     client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
 }
+
+/// Its own network lets a test take the wire away. Without the right to have one (it takes root)
+/// the test says so and proves nothing.
+#[test]
+fn row_18_a_dead_peer_is_noticed() {
+    const INSIDE: &str = "ROAD_TEST_OWN_NETWORK";
+    let name = "endings::row_18_a_dead_peer_is_noticed";
+    if std::env::var_os(INSIDE).is_none() {
+        let test = std::env::current_exe().unwrap();
+        let can = crate::support::run(
+            crate::support::command("unshare").args(["-n", "ip", "link", "set", "lo", "up"]),
+        );
+        if can.code() != 0 {
+            println!("NOT TRIED: no network of our own: {}", can.err);
+            return;
+        }
+        let mut again = crate::support::command("unshare");
+        again.arg("-n").arg(test).args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
+        let said = crate::support::run(&mut again);
+        assert!(said.code() == 0 && said.out.contains("1 passed"), "{}\n{}", said.out, said.err);
+        return;
+    }
+    let link = |state: &str| {
+        let said = crate::support::run(crate::support::command("ip").args(["link", "set", "lo", state]));
+        assert_eq!(said.code(), 0, "{}", said.err);
+    };
+    link("up");
+    let proxy = Proxy::start(OPEN, |settings| settings.relay.keepalive = Span::secs(1));
+    let (mut client, mut target) = ends(&proxy);
+    send(&mut client, b"alive");
+    assert_eq!(&receive::<5>(&mut target), b"alive");
+    link("down");
+    let record = proxy.ended(1).remove(0);
+    let reason = record.close_reason.unwrap();
+    assert!(matches!(reason, CloseReason::ClientReset | CloseReason::TargetReset), "{reason:?}");
+}

@@ -66,6 +66,7 @@ fn row_05_a_flood_of_silent_clients_leaves_tunnels_alone() {
         record.close_reason == Some(CloseReason::LimitReached)
     });
     drop(flood);
+    wait_for("room", || (proxy.road.admission.handshakes() < 8).then_some(()));
     tunnel(proxy.address, target.address).expect("passes once there is room");
 }
 
