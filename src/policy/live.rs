@@ -44,12 +44,13 @@ impl LivePolicy {
 
     /// Puts another policy in force, at once and as a whole, and tells those who wait.
     pub fn swap(&self, policy: Arc<Policy>) {
-        self.current.store(policy);
+        // Whoever sees the new policy sees that the reload went well.
         self.note(|health, now| {
             health.loaded = now;
             health.failure = None;
             health.reloads_ok += 1;
         });
+        self.current.store(policy);
         self.changes.send_modify(|generation| *generation += 1);
     }
 
