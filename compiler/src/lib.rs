@@ -8,6 +8,7 @@ pub mod analysis;
 mod compile;
 pub mod decision;
 pub mod diagnostic;
+pub mod explain;
 pub mod fix;
 pub mod format;
 pub mod lint;

@@ -9,13 +9,16 @@ mod check;
 mod client;
 mod compile;
 mod completions;
+mod diff;
 mod environment;
+mod explain;
 mod explain_code;
 pub mod findings;
 mod fmt;
 pub mod init;
 mod man;
 mod policy_files;
+mod query;
 mod report;
 mod rewrite;
 mod serve;
@@ -76,6 +79,12 @@ pub enum Command {
     Test(test::Args),
     /// Writes a policy to start from.
     Init(init::Args),
+    /// Says why a request, or a session on record, is passed or blocked.
+    Explain(explain::Args),
+    /// Says which requests another policy would judge differently.
+    Diff(diff::Args),
+    /// Says who can reach what.
+    Query(query::Args),
     /// Lists, shows, sums up, exports and ends sessions.
     Sessions(sessions::Args),
     /// Shows what goes on, live.
@@ -132,6 +141,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Fmt(args) => fmt::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Sessions(args) => sessions::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Tap(args) => tap::run(&args),

@@ -2,7 +2,7 @@
 
 use super::client::{Client, Pairs, Place, percent_encoded};
 use super::{Exit, Failure};
-use crate::api::{ActiveSessions, History, Params, Stats};
+use crate::api::{ActiveSessions, History, Params, PolicyRevision, Stats};
 use crate::records;
 use crate::session::{SessionView, UnixMicros};
 use crate::settings::value::Span;
@@ -154,7 +154,11 @@ impl SourceOptions {
         Ok(token.map(ToOwned::to_owned))
     }
 
-    fn resolve(&self) -> Result<Settings, Failure> {
+    /// The settings of the server.
+    ///
+    /// # Errors
+    /// Says what is wrong with them.
+    pub fn resolve(&self) -> Result<Settings, Failure> {
         let layers =
             Layers { file: self.settings.clone(), environment: Layers::environment(), set: Vec::new() };
         let mut settings = layers.resolve()?.settings;
@@ -253,6 +257,26 @@ impl Source {
                 let hours = store.hours(Hour::of(from), Hour::of(now)).map_err(unreadable)?;
                 let of_today = store.hours(today, Hour::of(now)).map_err(unreadable)?;
                 Ok(Stats::of(hours, &of_today, 0, (from, now), limit))
+            }
+        }
+    }
+
+    /// The texts of a policy that was in force, the root first.
+    ///
+    /// # Errors
+    /// It is not kept, or cannot be read.
+    pub fn revision(&self, digest: &str) -> Result<Vec<(String, String)>, Failure> {
+        let none = || Failure { exit: Exit::Findings, message: format!("the policy {digest} is not kept") };
+        match self {
+            Self::Server(client) => {
+                let kept: PolicyRevision =
+                    client.get(&format!("/api/policy/{}", percent_encoded(digest)), &[])?;
+                Ok(kept.source.into_iter().map(|text| (text.name, text.text)).collect())
+            }
+            Self::Store(store) => {
+                let digest = digest.parse().map_err(|_| none())?;
+                let kept = store.revision(&digest).map_err(unreadable)?.ok_or_else(none)?;
+                Ok(kept.texts)
             }
         }
     }

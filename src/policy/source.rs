@@ -4,7 +4,7 @@ use super::{FileLoader, Stamp, host};
 use crate::settings::Settings;
 use rustsocks_compiler::diagnostic::{Diagnostic, Level};
 use rustsocks_compiler::model::HostFacts;
-use rustsocks_compiler::source::Sources;
+use rustsocks_compiler::source::{LoadError, Loader, Sources};
 use rustsocks_compiler::{Policy, promise};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,11 +74,7 @@ impl PolicySource {
 
     /// Reads and compiles it. Lists that are as they were in `before` are shared with it.
     pub fn load(&self, before: Option<&Policy>) -> (Result<Loaded, Rejected>, Seen) {
-        let facts = HostFacts {
-            addresses: host::addresses(),
-            listeners: Some(self.listeners.clone()),
-            zone: host::zone(),
-        };
+        let facts = self.facts();
         let Some(path) = &self.path else {
             let texts = BTreeMap::from([(EMBEDDED_NAME.to_string(), EMBEDDED.to_string())]);
             let loaded = rustsocks_compiler::load(EMBEDDED_NAME, &texts, &facts, before);
@@ -87,6 +83,27 @@ impl PolicySource {
         let loader = FileLoader::new(self.max_text, self.max_list);
         let loaded = rustsocks_compiler::load(&path.to_string_lossy(), &loader, &facts, before);
         (self.judge(loaded), loader.into_seen())
+    }
+
+    /// Compiles a policy from texts that were kept, the root first. Its lists are read as they are
+    /// now.
+    ///
+    /// # Errors
+    /// The texts are wrong for this version, or a list is gone.
+    pub fn of_texts(&self, texts: Vec<(String, String)>) -> Result<Arc<Policy>, Rejected> {
+        let root = texts.first().map(|(name, _)| name.clone()).unwrap_or_default();
+        let kept =
+            Kept { texts: texts.into_iter().collect(), lists: FileLoader::new(self.max_text, self.max_list) };
+        let judge = Self { tests: false, ..self.clone() };
+        judge.judge(rustsocks_compiler::load(&root, &kept, &self.facts(), None)).map(|loaded| loaded.policy)
+    }
+
+    fn facts(&self) -> HostFacts {
+        HostFacts {
+            addresses: host::addresses(),
+            listeners: Some(self.listeners.clone()),
+            zone: host::zone(),
+        }
     }
 
     /// What has no error, and keeps what its own tests and promises say, can be put in force.
@@ -100,6 +117,25 @@ impl PolicySource {
                 Err(Rejected::Findings { diagnostics, sources: loaded.sources })
             }
         }
+    }
+}
+
+/// Texts as they were, and files for the rest.
+struct Kept {
+    texts: BTreeMap<String, String>,
+    lists: FileLoader,
+}
+
+impl Loader for Kept {
+    fn read(&self, name: &str) -> Result<Arc<[u8]>, LoadError> {
+        match self.texts.get(name) {
+            Some(text) => Ok(text.as_bytes().into()),
+            None => self.lists.read(name),
+        }
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, LoadError> {
+        self.texts.glob(pattern)
     }
 }
 

@@ -2,9 +2,10 @@
 //! back through the oracle before anybody sees them.
 
 use super::cube::{Dim, Point};
+use super::set::Set;
 use super::space::{CLIENT_METHODS, KINDS, Space, address};
 use crate::decision::Answer;
-use crate::model::{Host, Model, RuleId, SampleRequest, Stage, Verdict};
+use crate::model::{Host, Model, RuleId, SampleRequest, Stage, Test, Verdict};
 use crate::oracle;
 use crate::request::{Command, Method, ProxyProtocol};
 use crate::sample::{Sample, USUAL_TIME, usual_method};
@@ -96,13 +97,22 @@ impl Space {
             Answer::Pass => Verdict::Pass,
             Answer::NeedsAddress => return None,
         };
-        let arguments = arguments(model, &request, client_method);
+        let timed = self.clock.universe() != Set::One((0, 0));
+        let arguments = written(model, &request, client_method, timed);
         Some(Witness { request, client_method, verdict, rule: decision.rule(), arguments })
     }
 }
 
-/// A request as arguments of `rustsocks explain`; what goes without saying is not said.
+/// A request as arguments of `rustsocks explain`; what goes without saying is not said. The time
+/// is, where the policy speaks of time: `explain` takes a request as of now.
 pub fn arguments(model: &Model, request: &SampleRequest, client_method: Method) -> String {
+    let terms = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
+    let timed =
+        terms.flat_map(|when| &when.terms).any(|term| matches!(term.test, Test::Expires(_) | Test::Time(_)));
+    written(model, request, client_method, timed)
+}
+
+fn written(model: &Model, request: &SampleRequest, client_method: Method, timed: bool) -> String {
     let mut text = String::new();
     let mut say = |flag: &str, value: &str| {
         let space = if text.is_empty() { "" } else { " " };
@@ -144,7 +154,7 @@ pub fn arguments(model: &Model, request: &SampleRequest, client_method: Method) 
     if client_method != crate::sample::client_method(&method, &request.certificate) {
         say("clientmethod", client_method.name());
     }
-    if let Some(time) = request.time.filter(|&time| time != USUAL_TIME)
+    if let Some(time) = request.time.filter(|&time| timed || time != USUAL_TIME)
         && let Ok(instant) = jiff::Timestamp::from_second(time.0)
     {
         say("time", &instant.to_string());
