@@ -126,8 +126,8 @@ pub fn socket(settings: &Settings) -> Option<PathBuf> {
     set.or_else(|| folder(settings).map(|dir| dir.join("api.sock")))
 }
 
-/// Whether the rule of a record wants it logged; those of a policy are looked up once.
-fn wanted(policy: &Arc<LivePolicy>) -> Box<dyn Fn(&SessionRecord) -> bool + Send + Sync> {
+/// What the rule of a record wants logged; the rules of a policy are looked up once.
+fn wanted(policy: &Arc<LivePolicy>) -> Box<dyn Fn(&SessionRecord) -> LogWanted + Send + Sync> {
     let policy = policy.clone();
     let known: Mutex<Option<(Digest, HashMap<String, LogWanted>)>> = Mutex::default();
     Box::new(move |record| {
@@ -138,9 +138,7 @@ fn wanted(policy: &Arc<LivePolicy>) -> Box<dyn Fn(&SessionRecord) -> bool + Send
         }
         let said = known.as_ref().zip(record.verdict.as_ref());
         let of_rule = said.and_then(|((_, table), taken)| table.get(&*taken.rule).copied());
-        let log = of_rule.unwrap_or(current.model().defaults.log);
-        let is_error = matches!(record.status, crate::session::Status::Failed);
-        if is_error { log.error } else { log.disconnect }
+        of_rule.unwrap_or(current.model().defaults.log)
     })
 }
 

@@ -7,8 +7,8 @@ use super::{SessionRecord, Sink, Status};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What of a session is logged, by the label of its rule.
-pub type Wanted = dyn Fn(&SessionRecord) -> bool + Send + Sync;
+/// What of a session its rule wants logged.
+pub type Wanted = dyn Fn(&SessionRecord) -> rustsocks_compiler::model::Log + Send + Sync;
 
 /// Writes records to the log.
 pub struct Log {
@@ -34,11 +34,29 @@ impl Log {
 
 impl Sink for Log {
     fn began(&self, record: &Arc<SessionRecord>) {
-        tracing::debug!(target: "session", id = %record.id, client = %record.client, "session starts");
+        if !tracing::enabled!(target: "session", tracing::Level::INFO) || !(self.wanted)(record).connect {
+            return;
+        }
+        let user = record.user.as_deref().unwrap_or("");
+        let requested = record.requested.as_ref().map(ToString::to_string).unwrap_or_default();
+        let rule = record.verdict.as_ref().map_or("", |taken| &*taken.rule);
+        tracing::info!(
+            target: "session",
+            id = %record.id,
+            client = %record.client,
+            user,
+            requested,
+            rule,
+            "session starts"
+        );
     }
 
     fn ended(&self, record: &Arc<SessionRecord>, _was_live: bool) {
-        if !tracing::enabled!(target: "session", tracing::Level::INFO) || !(self.wanted)(record) {
+        if !tracing::enabled!(target: "session", tracing::Level::INFO) {
+            return;
+        }
+        let wanted = (self.wanted)(record);
+        if !(if record.status == Status::Failed { wanted.error } else { wanted.disconnect }) {
             return;
         }
         if matches!(record.status, Status::Blocked | Status::Failed) {

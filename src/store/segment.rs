@@ -17,6 +17,8 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,6 +83,11 @@ pub(super) enum Mode {
 impl Segment {
     /// Opens or makes a segment.
     pub fn open(path: &Path, mode: Mode, cache: usize) -> Result<Self, StoreError> {
+        if mode == Mode::Write && !path.exists() {
+            // Who talked to whom is nobody else's business.
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            made.map_err(|error| StoreError::Io { path: path.into(), error })?;
+        }
         let mut builder = Builder::new();
         builder.set_cache_size(cache);
         let said = |error: redb::DatabaseError| database(path, error);

@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod metrics;
 mod monitoring;
+mod schema;
 mod trouble;
 
 use support::{Daemon, Target, tunnel, wait_for};
