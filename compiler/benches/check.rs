@@ -9,8 +9,10 @@
     reason = "a bench measures and prints"
 )]
 
+use rustsocks_compiler::lint::{self, Options};
 use rustsocks_compiler::load::load;
-use rustsocks_compiler::model::HostFacts;
+use rustsocks_compiler::model::{HostFacts, Timestamp};
+use rustsocks_compiler::promise;
 use rustsocks_compiler::source::FileId;
 use rustsocks_compiler::syntax;
 use std::collections::BTreeMap;
@@ -31,6 +33,13 @@ fn main() {
         assert!(loaded.model.is_some(), "{:?}", loaded.diagnostics.first());
         report("load", rules, size, || {
             black_box(load("bench.policy", &files, &HostFacts::default(), None));
+        });
+        // All that `rustsocks check` does, but for reading the file and drawing the findings.
+        report("check", rules, size, || {
+            let loaded = load("bench.policy", &files, &HostFacts::default(), None);
+            let mut options = Options { now: Some(Timestamp(1_767_787_200)), ..Options::default() };
+            options.others.extend(loaded.model.iter().flat_map(|model| promise::broken(model)));
+            black_box(lint::run(&loaded, &options));
         });
     }
 }
