@@ -163,6 +163,12 @@ impl<'t, 'd> Builder<'t, 'd> {
                 }
             }
         }
+        if let Some(but) = values.but {
+            let side = if values.include.is_empty() { Some("before") } else { None };
+            if let Some(side) = side.or(if values.exclude.is_empty() { Some("after") } else { None }) {
+                self.report("RS0101", but, format!("expected a value {side} `except`"));
+            }
+        }
         BodyValues { span, values, entries }
     }
 
