@@ -205,7 +205,7 @@ fn a_missing_service_file_is_an_error_at_the_start() {
 #[tokio::test]
 async fn row_41_a_stalled_module_holds_up_nobody_else_and_piles_up_nothing() {
     let services = Services::new()
-        .service("stalls", &["auth required pam_exec.so /bin/sleep 3000", "account required pam_permit.so"])
+        .service("stalls", &["auth required pam_exec.so /bin/sleep 300", "account required pam_permit.so"])
         .service("permit", PERMIT);
     let ward = services.ward_with(|settings| {
         settings.pam_workers = 4;
@@ -255,7 +255,7 @@ async fn row_42_a_failure_does_not_wait_inside_the_call() {
 async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
     let services = Services::new()
         .service("permit", PERMIT)
-        .service("stalls", &["auth required pam_exec.so /bin/sleep 3000", "account required pam_permit.so"]);
+        .service("stalls", &["auth required pam_exec.so /bin/sleep 300", "account required pam_permit.so"]);
     let ward = services.ward();
     assert!(ward.login("permit", "alice", "x").await.is_ok());
     assert!(ward.auth.health().is_ok());
@@ -276,7 +276,7 @@ async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
 #[tokio::test]
 async fn the_helper_ends_with_the_server_and_takes_its_modules_along() {
     let services = Services::new()
-        .service("stalls", &["auth required pam_exec.so /bin/sleep 3000", "account required pam_permit.so"]);
+        .service("stalls", &["auth required pam_exec.so /bin/sleep 300", "account required pam_permit.so"]);
     let ward = services.ward();
     let helper = ward.helper();
     let auth = ward.auth.clone();

@@ -5,7 +5,7 @@
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setsid};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,13 +16,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// INVARIANT: this process has one thread, so that the child finds no lock held by another.
 pub(super) fn in_child(work: impl FnOnce() -> Vec<u8>) -> nix::Result<(Pid, OwnedFd)> {
     let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let parent = getpid();
     // SAFETY: one thread, see above: the child may do all that this process may.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok((child, read)),
         ForkResult::Child => {
             let done = catch_unwind(AssertUnwindSafe(|| {
                 settle(&write);
-                nix::unistd::write(&write, &work())
+                // Whoever asked may have died before this one asked to die with it.
+                match getppid() == parent {
+                    true => nix::unistd::write(&write, &work()),
+                    false => Err(nix::errno::Errno::ESRCH),
+                }
             }));
             let code = i32::from(!matches!(done, Ok(Ok(_))));
             // SAFETY: ends the child at once; nothing of the parent's is run a second time.
