@@ -1,15 +1,24 @@
 //! Sessions on record, end to end: API, commands, metrics, log, store, and what strangers try.
 
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(test)]
 mod abuse;
+#[cfg(test)]
 mod api;
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod metrics;
+#[cfg(test)]
 mod monitoring;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod trouble;
 
 use support::{Daemon, Target, tunnel, wait_for};

@@ -33,7 +33,7 @@ fn a_megabyte_each_way_at_once_is_whole() {
     let proxy = Proxy::open();
     let target = Target::echo("127.0.0.1:0");
     let mut stream = tunnel(proxy.address, target.address).expect("passes");
-    let sent: Vec<u8> = (0..4u32 << 20).map(|at| (at * 31 >> 3) as u8).collect();
+    let sent: Vec<u8> = (0..4u32 << 20).map(|at| ((at * 31) >> 3) as u8).collect();
     let mut writer = stream.try_clone().expect("clones");
     let bytes = sent.clone();
     let sender = std::thread::spawn(move || {

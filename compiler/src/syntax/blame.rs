@@ -252,7 +252,11 @@ fn words(text: &str, span: Span) -> Vec<Word> {
                 let start = span.start
                     + u32::try_from(before.as_ptr() as usize - text.as_ptr() as usize).unwrap_or(0);
                 let end = start + u32::try_from(before.len()).unwrap_or(0);
-                words.push(Word { text: before.into(), span: Span { start, end, ..whole }, form: Form::Bare });
+                words.push(Word {
+                    text: before.into(),
+                    span: Span { start, end, ..whole },
+                    form: Form::Bare,
+                });
                 words.push(Word {
                     text: "{".into(),
                     span: Span { start: end, end: end + 1, ..whole },
