@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt clippy docs fuzz bless clients packages-run packages-test deny install
+.PHONY: help run test oracle ci fmt clippy docs fuzz bless clients packages-run packages-test deny install
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -23,6 +23,9 @@ run: packages-run ## Builds and starts the proxy with the embedded policy and no
 
 test: packages-test clients ## Installs what the tests need where it is missing, and runs them all.
 	$(CARGO) test --workspace
+
+oracle: ## Holds the decision tree against the naive oracle on a million random cases, or CASES=n.
+	CASES=$(or $(CASES),1000000) $(CARGO) test --release -p rustsocks-compiler --test tree -- --ignored
 
 ci: ## What has to pass before a change lands: format, lints, docs, tests, a short fuzz.
 	.ci/run

@@ -27,7 +27,8 @@ fn measure(size: usize) {
     let tree = Times::of(&all, touch, |asked| policy.decide(&asked.request()).answer());
     println!("{size:>7} rules  tree      {}", tree.columns());
     let few = (2_000_000 / size).clamp(20, 5_000);
-    let naive = Times::of(&all[..few], touch, |asked| oracle::decide(policy.model(), &asked.request()).answer());
+    let naive =
+        Times::of(&all[..few], touch, |asked| oracle::decide(policy.model(), &asked.request()).answer());
     println!("{size:>7} rules  naive     {}", naive.columns());
     if size > 10_000 {
         return;
@@ -62,16 +63,22 @@ fn in_cedar(rules: &[rustsocks_benches::rules::Rule], size: usize, asked: &[&Ask
             ]);
             let user = uid("User", format!("u{}", asked.user));
             let (action, host) = (uid("Action", "connect".into()), uid("Host", "any".into()));
-            cedar_policy::Request::new(user, action, host, context.expect("a context"), None).expect("a request")
+            cedar_policy::Request::new(user, action, host, context.expect("a context"), None)
+                .expect("a request")
         })
         .collect();
     let authorizer = Authorizer::new();
-    let times = Times::of(&requests, |_| (), |request| authorizer.is_authorized(request, &policies, &entities).decision());
+    let times = Times::of(
+        &requests,
+        |_| (),
+        |request| authorizer.is_authorized(request, &policies, &entities).decision(),
+    );
     let mut differ = 0;
     let policy = Arc::new(Policy::compile(model(&policy(rules))));
     for (asked, request) in asked.iter().zip(&requests).take(200) {
         let ours = policy.decide(&asked.request()).answer() == rustsocks_compiler::Answer::Pass;
-        let theirs = authorizer.is_authorized(request, &policies, &entities).decision() == cedar_policy::Decision::Allow;
+        let theirs = authorizer.is_authorized(request, &policies, &entities).decision()
+            == cedar_policy::Decision::Allow;
         differ += usize::from(ours != theirs);
     }
     assert_eq!(differ, 0, "both say the same");

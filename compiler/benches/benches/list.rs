@@ -9,7 +9,9 @@ const MILLION: usize = 1_000_000;
 const QUERIES: usize = 300_000;
 
 fn main() {
-    println!("                      scan    bytes each       p50       p99     p99.9 (ns, half of them found)");
+    println!(
+        "                      scan    bytes each       p50       p99     p99.9 (ns, half of them found)"
+    );
     names();
     v4();
     v6();
@@ -33,15 +35,16 @@ fn scan(kind: &str, text: &str) -> List {
 fn names() {
     let mut dice = Dice(1);
     const WORDS: [&str; 16] = [
-        "ads", "track", "metrics", "pixel", "cdn", "stat", "click", "beacon", "promo", "spy", "log", "tag", "bid",
-        "rtb", "sync", "push",
+        "ads", "track", "metrics", "pixel", "cdn", "stat", "click", "beacon", "promo", "spy", "log", "tag",
+        "bid", "rtb", "sync", "push",
     ];
     const ENDS: [&str; 8] = ["com", "net", "org", "io", "co.uk", "de", "info", "ru"];
     let name = |dice: &mut Dice| {
         let word = WORDS[dice.throw(16) as usize];
         format!("{word}{}.{}", dice.throw(40_000_000), ENDS[dice.throw(8) as usize])
     };
-    let all: std::collections::HashSet<String> = std::iter::from_fn(|| Some(name(&mut dice))).take(MILLION).collect();
+    let all: std::collections::HashSet<String> =
+        std::iter::from_fn(|| Some(name(&mut dice))).take(MILLION).collect();
     let mut all: Vec<String> = all.into_iter().collect();
     all.sort();
     let text: String = all.iter().map(|name| format!(".{name}\n")).collect();
@@ -49,7 +52,11 @@ fn names() {
     let mut dice = Dice(2);
     let queries: Vec<Name> = (0..QUERIES)
         .map(|at| {
-            let base = if at % 2 == 0 { all[dice.throw(all.len() as u64) as usize].clone() } else { name(&mut dice) };
+            let base = if at % 2 == 0 {
+                all[dice.throw(all.len() as u64) as usize].clone()
+            } else {
+                name(&mut dice)
+            };
             let text = if dice.percent(50) { format!("www{}.{base}", dice.throw(1000)) } else { base };
             Name::parse(&text).expect("a name")
         })
@@ -72,7 +79,11 @@ fn v4() {
     let list = scan("IPv4 prefixes", &text);
     let queries: Vec<IpAddr> = (0..QUERIES)
         .map(|at| {
-            let bits = if at % 2 == 0 { prefixes[dice.throw(MILLION as u64) as usize].0 } else { dice.throw(1 << 32) as u32 };
+            let bits = if at % 2 == 0 {
+                prefixes[dice.throw(MILLION as u64) as usize].0
+            } else {
+                dice.throw(1 << 32) as u32
+            };
             Ipv4Addr::from_bits(bits).into()
         })
         .collect();

@@ -13,7 +13,8 @@ pub fn policies(rules: &[Rule]) -> String {
             Who::Anybody => "principal".to_owned(),
             Who::Group(group) => format!("principal in Group::\"g{group}\""),
             Who::Users(users) => {
-                let any: Vec<String> = users.iter().map(|user| format!("principal == User::\"u{user}\"")).collect();
+                let any: Vec<String> =
+                    users.iter().map(|user| format!("principal == User::\"u{user}\"")).collect();
                 when.push(format!("({})", any.join(" || ")));
                 "principal".to_owned()
             }
@@ -30,7 +31,11 @@ pub fn policies(rules: &[Rule]) -> String {
             let any: Vec<String> = rule.ports.iter().map(|port| format!("context.port == {port}")).collect();
             when.push(format!("({})", any.join(" || ")));
         }
-        _ = writeln!(text, "{effect}({principal}, action == Action::\"connect\", resource) when {{ {} }};", when.join(" && "));
+        _ = writeln!(
+            text,
+            "{effect}({principal}, action == Action::\"connect\", resource) when {{ {} }};",
+            when.join(" && ")
+        );
     }
     text
 }

@@ -57,7 +57,9 @@ pub fn rules(count: usize, dice: &mut Dice) -> Vec<Rule> {
             let domain = dice.throw(domains);
             let to = match dice.throw(100) {
                 0..40 => To::Tree(format!("svc{}.corp{}.example", domain, domain % 97)),
-                40..62 => To::Exact(format!("host{}.svc{}.corp{}.example", dice.throw(9), domain, domain % 97)),
+                40..62 => {
+                    To::Exact(format!("host{}.svc{}.corp{}.example", dice.throw(9), domain, domain % 97))
+                }
                 _ => To::Prefix(dice.throw(256) as u8, dice.throw(256) as u8),
             };
             let who = match dice.throw(100) {
