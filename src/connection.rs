@@ -27,7 +27,7 @@ use crate::server::{Arrival, Road};
 use crate::session::CloseReason;
 use crate::socks::{Ask, Reply};
 use handshake::Handshake;
-use rustsocks_compiler::model::{Stage, canonical};
+use rustsocks_compiler::model::canonical;
 use rustsocks_compiler::request::{Command, Method};
 use rustsocks_compiler::{Answer, Policy};
 use std::net::SocketAddr;
@@ -142,8 +142,9 @@ async fn admit(
         return Err(CloseReason::BlockedClient.into());
     }
     match failed {
-        Some(reason) if policy.model().stage(Stage::Client).next().is_some() => Err(reason.into()),
-        _ => Ok(caller),
+        // Fails closed: whoever passed no method that the policy asks for gets no further.
+        Some(reason) => Err(reason.into()),
+        None => Ok(caller),
     }
 }
 

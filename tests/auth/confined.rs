@@ -34,7 +34,7 @@ fn inside() {
         user_unprivileged: Some("nobody".into()),
         ..Default::default()
     };
-    let level = rustsocks::privilege::confine_server(&settings, &[dir.clone()]).unwrap();
+    let level = rustsocks::privilege::confine_server(&settings, std::slice::from_ref(&dir)).unwrap();
     assert!(level.bare && !level.root, "{level}");
 
     assert!(setuid(Uid::from_raw(0)).is_err());

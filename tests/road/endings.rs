@@ -239,6 +239,7 @@ fn counts_are_exact_when_a_tunnel_is_cut() {
 /// Its own network lets a test take the wire away. Without the right to have one (it takes root)
 /// the test says so and proves nothing.
 #[test]
+#[expect(clippy::print_stdout, reason = "says that it could not be tried")]
 fn row_18_a_dead_peer_is_noticed() {
     const INSIDE: &str = "ROAD_TEST_OWN_NETWORK";
     let name = "endings::row_18_a_dead_peer_is_noticed";

@@ -149,6 +149,7 @@ fn tunnels(daemon: &Daemon, count: usize) -> (Vec<std::net::TcpStream>, Vec<std:
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 fn row_20_an_idle_tunnel_is_two_descriptors_and_little_memory() {
     raise_descriptors();
     let daemon = daemon();
@@ -180,6 +181,7 @@ fn row_20_an_idle_tunnel_is_two_descriptors_and_little_memory() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 fn nothing_grows_with_the_number_of_connections() {
     raise_descriptors();
     let target = Target::echo("127.0.0.1:0");
