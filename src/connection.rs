@@ -41,7 +41,7 @@ pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
     let mut attempt = Attempt::new(road.sessions.clone(), arrival.client, listener, &policy);
     let mut place = arrival.place.take();
     let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
-        Ok(Passage::Tunnel(tunnel, asked)) => carry(&road, policy, *tunnel, asked, &mut attempt).await,
+        Ok(Passage::Tunnel(tunnel, asked)) => carry(&road, policy, tunnel, asked, &mut attempt).await,
         Ok(Passage::Datagrams(opened, control)) => {
             Box::pin(associate::relay(&road, policy, *opened, control, &mut attempt)).await
         }
@@ -178,7 +178,7 @@ async fn connect(
 async fn carry(
     road: &Road,
     policy: Arc<Policy>,
-    tunnel: Tunnel,
+    tunnel: Box<Tunnel>,
     asked: Box<(Who, Ask)>,
     attempt: &mut Attempt,
 ) -> CloseReason {
@@ -197,4 +197,20 @@ async fn carry(
 /// The address of a client as the policy and the records have it.
 pub fn client_address(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(canonical(peer.ip()), peer.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function gives.
+    fn size<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small_while_it_is_idle() {
+        let bytes = size(serve);
+        assert!(bytes <= 2_048, "{bytes} bytes");
+    }
 }

@@ -31,11 +31,12 @@ pub(super) async fn blocked(
     target: Option<SocketAddr>,
     attempt: &mut Attempt,
 ) {
-    let (Some(asked), Some(target)) = (asked, target) else { return std::future::pending().await };
-    let (mut who, ask) = *asked;
+    let (Some(mut asked), Some(target)) = (asked, target) else { return std::future::pending().await };
     let mut changes = changes_since(road, &policy);
     while changes.changed().await.is_ok() {
         let policy = road.policy.load();
+        // They stay in their box: every tunnel holds this future.
+        let (who, ask) = &mut *asked;
         who.principal = policy.principal(who.principal.user().cloned(), who.principal.groups().to_vec());
         let decision = policy.admit(&who.caller.client());
         if decision.answer() == rustsocks_compiler::Answer::Block {
@@ -46,7 +47,7 @@ pub(super) async fn blocked(
             Host::Name(name) => Some(name),
             Host::Address(_) => None,
         };
-        let judge = Judge { road, policy: &policy, who: &who };
+        let judge = Judge { road, policy: &policy, who };
         if let Err(Blocked::Rule(rule)) = judge.permit(ask.command, name, target.ip(), target.port()) {
             attempt.decided(&policy, false, rule);
             return;

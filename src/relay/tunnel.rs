@@ -112,7 +112,7 @@ impl Tunnel {
 
     /// Relays until both directions have ended, a clock runs out or `cut` says why to stop.
     pub async fn run(
-        mut self,
+        mut self: Box<Self>,
         clocks: &Clocks,
         pipes: &Pipes,
         counters: &Counters,
