@@ -27,6 +27,7 @@ use support::{Daemon, Target, tunnel, wait_for};
 const POLICY: &str = "policy 1\nsocks block inside { to: 10.0.0.0/8 }\nsocks pass local { to: @loopback }\n";
 
 /// A server with one session that has ended, one that was blocked, and one under way.
+#[cfg(test)]
 fn busy() -> (Daemon, std::net::TcpStream) {
     let daemon = Daemon::start(POLICY);
     let echo = Target::echo("127.0.0.1:0");
@@ -38,6 +39,7 @@ fn busy() -> (Daemon, std::net::TcpStream) {
 }
 
 /// A session that sends four bytes each way and ends.
+#[cfg(test)]
 fn closed(daemon: &Daemon, echo: Target) {
     use std::io::{Read, Write};
     let mut stream = tunnel(daemon.socks(), echo.address).expect("it passes");
@@ -49,6 +51,7 @@ fn closed(daemon: &Daemon, echo: Target) {
 }
 
 /// Waits until so many attempts are on record.
+#[cfg(test)]
 fn recorded(daemon: &Daemon, count: usize) -> Vec<serde_json::Value> {
     wait_for("records", || {
         let page = daemon.json("/api/sessions/history?limit=1000");
