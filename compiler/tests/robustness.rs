@@ -72,6 +72,39 @@ fn line_ends_of_windows_mean_the_same() {
 }
 
 #[test]
+fn a_carriage_return_alone_is_an_error_wherever_it_stands() {
+    let text = format!("{GOOD}# a comment\n");
+    for at in 0..=text.len() {
+        let mut bytes = text.clone().into_bytes();
+        bytes.insert(at, b'\r');
+        let harmless = text.as_bytes().get(at) == Some(&b'\n');
+        assert_eq!(codes(&load(bytes)), if harmless { &[][..] } else { &["RS0112"] }, "at {at}");
+    }
+}
+
+#[test]
+fn a_comment_stands_before_and_behind_any_value_and_comma() {
+    let values = ["a.com", ",", "b.com", "except", "c.b.com", ",", "d.b.com"];
+    for at in 0..=values.len() {
+        let (before, after) = values.split_at(at);
+        let text = format!(
+            "socks pass web {{ to: {} # a note\n {} port: 80 }}\n",
+            before.join(" "),
+            after.join(" ")
+        );
+        let model = load_text(&text).model;
+        let model = model.unwrap_or_else(|| panic!("{text}{}", render(&load_text(&text))));
+        assert_eq!(model.rules[0].when.terms.len(), 2, "{text}");
+    }
+}
+
+#[test]
+fn values_behind_except_are_parted_by_commas_too() {
+    let loaded = load(GOOD.replace("to: example.com", "to: example.com except a.example.com b.example.com"));
+    assert_eq!(codes(&loaded), ["RS0101"], "{}", render(&loaded));
+}
+
+#[test]
 fn a_pasted_no_break_space_is_named_and_separates() {
     let loaded = load(GOOD.replace("socks pass", "socks\u{A0}pass").replace("  port", "\u{A0}\u{A0}port"));
     assert_eq!(codes(&loaded), ["RS0112"; 3]);
@@ -156,6 +189,20 @@ fn limits_are_said() {
         deep.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
     let loaded = load_bytes(&files);
     assert!(codes(&loaded).contains(&"RS0117"), "{}", render(&loaded));
+}
+
+#[test]
+fn files_beyond_the_limit_are_refused() {
+    use rustsocks_compiler::load::MAX_FILES;
+    for (files, told) in [(MAX_FILES, &[][..]), (MAX_FILES + 1, &["RS0117"])] {
+        let mut texts = vec![("0.policy".to_owned(), b"include \"*.policy\"\ndefault block\n".to_vec())];
+        texts.extend((1..files).map(|at| (format!("{at}.policy"), b"socks block { to: 10.0.0.1 }".to_vec())));
+        let texts: Vec<(&str, Vec<u8>)> =
+            texts.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+        let loaded = load_bytes(&texts);
+        assert_eq!(codes(&loaded), told, "{files} files");
+        assert_eq!(loaded.model.is_some(), told.is_empty());
+    }
 }
 
 #[test]

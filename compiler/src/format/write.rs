@@ -50,10 +50,7 @@ fn statement(statement: &Statement, out: &mut Out<'_>) {
         }
         StatementKind::Policy(edition) => words(&["policy", &edition.text], out),
         StatementKind::Rule(one) => headed(&rule_head(one, out), statement.span, &one.block, out),
-        StatementKind::Setting(one) => {
-            out.comments_before(one.values.iter().next().map_or(one.span.end, |word| word.span.start));
-            entry(one, Layout::Open, out);
-        }
+        StatementKind::Setting(one) => entry(one, out),
         StatementKind::Test(one) => test(one, out),
     }
 }
@@ -73,15 +70,6 @@ fn headed(head: &str, whole: Span, inner: &Block, out: &mut Out<'_>) {
     out.word(head);
     out.word(" ");
     block(inner, out);
-}
-
-/// How the values of an entry are laid out.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Layout {
-    /// On the present line, come what may.
-    Flat,
-    /// With the line breaks of the source, and more where a line is full.
-    Open,
 }
 
 fn block(block: &Block, out: &mut Out<'_>) {
@@ -146,7 +134,7 @@ fn braced(span: Span, pieces: &[Piece<'_>], out: &mut Out<'_>) {
             out.keep_gap(at.start);
         }
         match piece {
-            Piece::Entry(one) => entry(one, Layout::Open, out),
+            Piece::Entry(one) => entry(one, out),
             Piece::Except(one) => except(one, out),
         }
         out.pass(at.end);
@@ -175,7 +163,8 @@ fn flat(pieces: &[Piece<'_>], out: &Out<'_>) -> String {
 
 fn flat_entry(entry: &Entry, out: &Out<'_>) -> String {
     let not = if entry.not.is_some() { "not " } else { "" };
-    format!("{not}{}: {}", entry.key.text, flat_values(&entry.values, is_time(&entry.key.text), out))
+    let comma = if ends_open(&entry.values) { "," } else { "" };
+    format!("{not}{}: {}{comma}", entry.key.text, flat_values(&entry.values, is_time(&entry.key.text), out))
 }
 
 fn flat_values(values: &Values, time: bool, out: &Out<'_>) -> String {
@@ -210,21 +199,27 @@ fn except(except: &Except, out: &mut Out<'_>) {
     braced(except.block, &pieces, out);
 }
 
-fn entry(entry: &Entry, layout: Layout, out: &mut Out<'_>) {
+/// An entry on a line of its own. A comment between its key and its first value would cut the two
+/// apart: it goes before them.
+fn entry(entry: &Entry, out: &mut Out<'_>) {
+    out.comments_before(entry.values.iter().next().map_or(entry.span.end, |word| word.span.start));
     if entry.not.is_some() {
         out.word("not ");
     }
     out.word(&format!("{}: ", entry.key.text));
     out.pass(entry.key.span.end);
-    if layout == Layout::Flat {
-        let text = flat_values(&entry.values, is_time(&entry.key.text), out);
-        out.word(&text);
-        return;
-    }
     out.indent += 1;
-    // A comment between the key and its first value would cut the two apart.
     open_values(&entry.values, is_time(&entry.key.text), true, out);
     out.indent -= 1;
+    if ends_open(&entry.values) {
+        out.word(",");
+    }
+}
+
+/// Whether the last value is a word that would be read as part of the key that follows, were it
+/// not for a comma.
+fn ends_open(values: &Values) -> bool {
+    values.iter().last().is_some_and(|word| word.is("not") || word.is("redirect"))
 }
 
 /// Values with the line breaks of the source. `keyed`: the first stands behind its key.
@@ -314,7 +309,7 @@ fn body(body: &BodyValues, time: bool, out: &mut Out<'_>) {
         out.comments_before(one.span.start);
         out.end_line();
         out.keep_gap(one.span.start);
-        entry(one, Layout::Open, out);
+        entry(one, out);
         out.pass(one.span.end);
     }
     out.comments_before(span.end);

@@ -1,7 +1,7 @@
 //! RS0112: a character that is not what it seems
 //!
-//! The text has a character that looks like another one, has no width, turns the direction of writing, or is a
-//! no-break space.
+//! The text has a character that looks like another one, has no width, turns the direction of writing, is a
+//! no-break space, or is a carriage return without its line feed.
 //!
 //! ## Why it matters
 //!

@@ -52,24 +52,13 @@ impl<'t> Builder<'t, '_> {
         let mut end: Option<u32> = None;
         for inner in pair.into_inner() {
             let at = self.span(&inner);
+            if inner.as_rule() == Rule::COMMENT {
+                continue;
+            }
             let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
             end = Some(at.end);
             match inner.as_rule() {
-                Rule::COMMENT => {}
-                Rule::but => {
-                    values.but = Some(at);
-                    let mut nested = Values::default();
-                    for inner in inner.into_inner() {
-                        match inner.as_rule() {
-                            Rule::kw_except => values.but = Some(self.span(&inner)),
-                            _ => self.value(key, inner, &mut nested),
-                        }
-                    }
-                    if nested.include.is_empty() {
-                        self.report("RS0101", at, "expected a value after `except`");
-                    }
-                    values.exclude = nested.include;
-                }
+                Rule::but => self.excluded(key, inner, values),
                 Rule::port_clause => {
                     let mut words = inner.into_inner().filter_map(|inner| match inner.as_rule() {
                         Rule::port_op | Rule::word => Some(self.bare(&inner)),
@@ -91,15 +80,47 @@ impl<'t> Builder<'t, '_> {
                     return clause;
                 }
                 Rule::word | Rule::regex | Rule::string if spaced && matches!(key, "from" | "to") => {
-                    let before = values.include.last().map_or(at.at_start(), |word| word.span.at_end());
-                    self.report("RS0101", at, "expected `,` between two values")
-                        .fix_last("put the comma", Edit { span: before, text: ",".into() });
-                    values.include.push(Word { text: inner.as_str().into(), span: at, form: Form::Broken });
+                    self.missing_comma(at, values);
                 }
                 _ => self.value(key, inner, values),
             }
         }
         clause
+    }
+
+    /// What stands behind `except`.
+    fn excluded(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) {
+        let whole = self.span(&pair);
+        values.but = Some(whole);
+        let mut nested = Values::default();
+        let mut end: Option<u32> = None;
+        for inner in pair.into_inner() {
+            let at = self.span(&inner);
+            let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
+            match inner.as_rule() {
+                Rule::COMMENT => {}
+                Rule::kw_except => values.but = Some(at),
+                Rule::word | Rule::regex | Rule::string if spaced && matches!(key, "from" | "to") => {
+                    end = Some(at.end);
+                    self.missing_comma(at, &mut nested);
+                }
+                _ => {
+                    end = Some(at.end);
+                    self.value(key, inner, &mut nested);
+                }
+            }
+        }
+        if nested.include.is_empty() {
+            self.report("RS0101", whole, "expected a value after `except`");
+        }
+        values.exclude = nested.include;
+    }
+
+    fn missing_comma(&mut self, at: Span, values: &mut Values) {
+        let before = values.include.last().map_or(at.at_start(), |word| word.span.at_end());
+        self.report("RS0101", at, "expected `,` between two values")
+            .fix_last("put the comma", Edit { span: before, text: ",".into() });
+        values.include.push(Word { text: self.under(at).into(), span: at, form: Form::Broken });
     }
 
     /// Whether a word that stands behind a value without a comma is a word of the language that

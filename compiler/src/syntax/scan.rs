@@ -32,6 +32,17 @@ pub(super) fn refusal(file: FileId, text: &str) -> Option<Diagnostic> {
                 .help("save the file as UTF-8"),
         );
     }
+    // An editor shows a line end where the language sees none: what looks like a rule may be the
+    // rest of a comment.
+    if let Some((start, _)) =
+        text.match_indices('\r').find(|&(at, _)| text.as_bytes().get(at + 1) != Some(&b'\n'))
+    {
+        let message = "a carriage return without its line feed (U+000D)";
+        return Some(
+            Diagnostic::new(Code("RS0112"), Level::Error, at(start, 1), message)
+                .help("save the file with the line ends of Unix; nothing of it is read"),
+        );
+    }
     let start = too_deep(text)?;
     let message = format!("braces stand more than {MAX_DEPTH} deep in each other");
     Some(limit(at(start, 1), message).help("a policy needs three: a rule, its `except`, and no more"))

@@ -1,0 +1,65 @@
+//! Whatever stands where in a text that can be read: what is written of it says the same, and is
+//! written so again.
+
+use rustsocks_compiler::format::{FormatError, format};
+
+/// What is put at each place of a text.
+const PIECES: [&str; 10] =
+    ["# c, d\n", " # c\n", "\n# c\n\n\n# d\n", "\n\n\n", "\r\n", "\r", ",", "\u{A0}", " except ", " not "];
+
+/// Every form that a statement has.
+const STATEMENTS: [&str; 26] = [
+    "policy 1",
+    "default block",
+    "default { client: pass  socks: block  log: error }",
+    "include \"a.policy\"",
+    "lint allow RS0302, RS0303 \"for a reason\"",
+    "set a { 10.0.0.0/8, .a.com except 10.0.0.1, 10.0.0.2 }",
+    "set a {\n  10.0.0.0/8,\n\n  .a.com\n  except\n  10.0.0.1\n}",
+    "set a from \"list\"",
+    "set a {}",
+    "ports a { 80, 8000-8999 except 8080 }",
+    "group a { alice, @b except bob }",
+    "time a { mon-fri 08:00-18:00, sat  zone: Europe/Berlin }",
+    "socks pass a { to: .a.com, 10.0.0.0/8 except b.a.com  not port: 80, 443 }",
+    "client block \"a b\" {\n  from: 10.0.0.1,\n  10.0.0.2\n\n  except { from: 10.0.0.3 }\n}",
+    "socks block a { to: any  except { to: .a.com  port: 80 } except {} }",
+    "pass { from: 0/0 to: 0/0 port = 80 command: connect }",
+    "socks pass a { to: /x\\/y#{/  note: \"#\"  time: mon-fri 08:00-18:00, sat }",
+    "socks block a {}",
+    "socks pass a { user: b, c  group: d except e  from: any }",
+    "socks pass a { user: redirect, to: a.com }",
+    "never pass { to: @private  command: bind }",
+    "always block { user: none }",
+    "test \"t\" { pass a { to: a.com  port: 80 }  block { to: b.com } }",
+    "test { block {} }",
+    "socksmethod: username none",
+    "log: connect disconnect",
+];
+
+fn fault(text: &str) -> Option<String> {
+    let once = match format(text) {
+        Ok(once) => once,
+        Err(FormatError::Broken(_)) => return None,
+        Err(FormatError::Unfaithful) => return Some(format!("not faithful: {text:?}")),
+    };
+    match format(&once) {
+        Ok(twice) if twice == once => None,
+        Ok(twice) => Some(format!("not a fixed point: {text:?}\n{once}\n->\n{twice}")),
+        Err(_) => Some(format!("written so that it can not be read: {text:?}\n{once}")),
+    }
+}
+
+#[test]
+fn whatever_is_put_wherever_it_is_written_faithfully_and_so_again() {
+    for statement in STATEMENTS {
+        assert!(format(statement).is_ok(), "{statement}");
+        for (at, _) in statement.char_indices().chain([(statement.len(), ' ')]) {
+            for piece in PIECES {
+                let (before, after) = statement.split_at(at);
+                let text = format!("default block\n{before}{piece}{after}\npolicy 1\n");
+                assert_eq!(fault(&text), None);
+            }
+        }
+    }
+}
