@@ -45,8 +45,19 @@ impl Loaded {
 /// Loads a policy: the text of that name, all that it includes, and its lists. Lists whose content
 /// is that of a list of the `cache` are shared with it.
 pub fn load(root: &str, loader: &dyn Loader, host: &HostFacts, cache: Option<&Policy>) -> Loaded {
+    load_within(MAX_ENTRIES, root, loader, host, cache)
+}
+
+fn load_within(
+    max_entries: usize,
+    root: &str,
+    loader: &dyn Loader,
+    host: &HostFacts,
+    cache: Option<&Policy>,
+) -> Loaded {
     let mut reader = Reader {
         loader,
+        max_entries,
         sources: Sources::default(),
         files: Vec::new(),
         found: Vec::new(),
@@ -72,6 +83,8 @@ pub fn load(root: &str, loader: &dyn Loader, host: &HostFacts, cache: Option<&Po
 
 struct Reader<'l> {
     loader: &'l dyn Loader,
+    /// How many entries a list may have.
+    max_entries: usize,
     sources: Sources,
     files: Vec<File>,
     found: Vec<Diagnostic>,
@@ -245,8 +258,8 @@ impl Reader<'_> {
                 Diagnostic::new(Code("RS0110"), Level::Warning, path.span, message).help(shown.join("\n"));
             self.found.push(bad);
         }
-        if scan.list.len() > MAX_ENTRIES {
-            let message = format!("the list has more than {MAX_ENTRIES} entries");
+        if scan.list.len() > self.max_entries {
+            let message = format!("the list has more than {} entries", self.max_entries);
             self.found.push(Diagnostic::new(Code("RS0117"), Level::Error, path.span, message));
         }
         Arc::new(scan.list)
@@ -300,3 +313,23 @@ pub const MAX_INCLUDE_DEPTH: usize = 16;
 pub const MAX_FILES: usize = 2000;
 /// How many entries a list may have.
 pub const MAX_ENTRIES: usize = 20_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_list_beyond_the_limit_is_refused() {
+        let files = BTreeMap::from([
+            ("a.policy".to_owned(), "set feed from \"feed\"\nsocks block a { to: @feed }\n".to_owned()),
+            ("feed".to_owned(), "10.0.0.1\n10.0.0.3\na.example.com\n".to_owned()),
+        ]);
+        for (most, codes) in [(3, &[][..]), (2, &["RS0117"])] {
+            let loaded = load_within(most, "a.policy", &files, &HostFacts::default(), None);
+            let found: Vec<&str> = loaded.diagnostics.iter().map(|one| one.code.0).collect();
+            assert_eq!(found, codes);
+            assert_eq!(loaded.model.is_some(), most == 3);
+        }
+    }
+}

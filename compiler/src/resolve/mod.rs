@@ -303,3 +303,26 @@ fn silent(word: &Word) -> bool {
 const MAX_RELATED: usize = 5;
 /// How many rules a policy may have.
 pub const MAX_RULES: usize = 200_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax;
+
+    #[test]
+    fn rules_beyond_the_limit_are_refused() {
+        let text = "socks block { to: any }";
+        let mut sources = Sources::default();
+        let id = sources.add("a.policy", text);
+        let mut file = syntax::parse(id, text, &mut Vec::new());
+        let rule = file.statements[0].clone();
+        for (more, codes) in [(MAX_RULES - 1, &[][..]), (1, &["RS0117"])] {
+            file.statements.extend(std::iter::repeat_n(rule.clone(), more));
+            let files = [file];
+            let resolved = resolve(&files, &sources, &HostFacts::default(), &HashMap::new(), &[]);
+            let found: Vec<&str> = resolved.found.iter().map(|one| one.code.0).collect();
+            assert_eq!(found, codes, "{} rules", files[0].statements.len());
+            [file] = files;
+        }
+    }
+}
