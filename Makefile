@@ -40,7 +40,7 @@ docs: packages-run ## Builds the API documentation as CI does.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fuzz: ## Fuzzes each target for MINUTES (1 if not said).
-	bash .ci/fuzz $(MINUTES)
+	.ci/fuzz $(MINUTES)
 
 bless: packages-test ## Writes the golden files anew; read the diff before you commit it.
 	UPDATE_EXPECT=1 $(CARGO) test --workspace --no-fail-fast

@@ -2,6 +2,6 @@
 
 #![no_main]
 
-use rustsocks::socks::http;
+use rustsocks_codec_fuzz::socks::http;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_fuzz::incremental(bytes, http::request));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_codec_fuzz::incremental(bytes, http::request));

@@ -2,6 +2,6 @@
 
 #![no_main]
 
-use rustsocks::socks::v4;
+use rustsocks_codec_fuzz::socks::v4;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_fuzz::incremental(bytes, v4::request));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rustsocks_codec_fuzz::incremental(bytes, v4::request));

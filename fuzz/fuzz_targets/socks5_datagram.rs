@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use rustsocks::socks::v5;
+use rustsocks_codec_fuzz::socks::v5;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok((_, start)) = v5::datagram(bytes) {
