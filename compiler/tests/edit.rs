@@ -1,6 +1,8 @@
 //! What edits a policy never changes what it says: the formatter and the safe fixes, on random
 //! policies in a small world where everything collides. And no lint claims what is not so.
 
+#![expect(clippy::expect_used, reason = "what a test stands on is there, or the test fails")]
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use rustsocks_compiler::diagnostic::Safety;
