@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod fix;
 pub mod format;
+mod hash;
 pub mod lint;
 pub mod list;
 pub mod load;

@@ -79,6 +79,8 @@ impl Times {
 
 /// Milliseconds that this thread has had a processor for: what others take meanwhile is not counted.
 pub fn processor_ms() -> f64 {
+    // The count is brought up to date when the thread gives way, and at the tick otherwise.
+    std::thread::yield_now();
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts");
     spent.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).expect("a number") / 1e6
 }

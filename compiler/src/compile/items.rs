@@ -3,12 +3,12 @@
 
 use super::part::Part;
 use super::region::Regions;
+use crate::hash::{HashMap, HashSet, hash_of};
 use crate::model::{Model, RuleId, Stage, Verdict};
 use crate::tree::sets::{SetPool, SetRef};
 use crate::tree::space::{Dim, PLAIN};
 use crate::tree::walk::{Check, Forest};
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
 /// Rules of one stage in the order of their ranks.
 #[derive(Debug)]
@@ -72,7 +72,8 @@ impl Item {
 /// Lays out checks; equal ones are kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    known: HashMap<Vec<Check>, u32>,
+    /// Where the checks of a hash start; where two share one, the later has the next number.
+    known: HashMap<u64, u32>,
 }
 
 /// The items of a stage under one state of knowledge, by rank.
@@ -84,7 +85,7 @@ pub(crate) fn items(
 ) -> Vec<Item> {
     let model = regions.model;
     let mut items = Vec::with_capacity(ranks.rules.len());
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     for (at, &rule) in (0..).zip(&ranks.rules) {
         let Some(body) = model.rule(rule) else { continue };
         let blocks = at < ranks.blocks;
@@ -167,16 +168,21 @@ impl Layout {
             checks.push(Check::Minus { checks: checks_of });
         }
         checks.push(Check::Done { certain: part.certain });
-        self.intern(checks, forest)
+        self.intern(&checks, forest)
     }
 
-    fn intern(&mut self, checks: Vec<Check>, forest: &mut Forest) -> u32 {
-        if let Some(&at) = self.known.get(&checks) {
-            return at;
+    fn intern(&mut self, checks: &[Check], forest: &mut Forest) -> u32 {
+        let mut hash = hash_of(checks);
+        while let Some(&at) = self.known.get(&hash) {
+            let here = forest.checks.get(at as usize..).unwrap_or_default();
+            if here.starts_with(checks) {
+                return at;
+            }
+            hash = hash.wrapping_add(1);
         }
         let at = u32::try_from(forest.checks.len()).unwrap_or(u32::MAX);
-        forest.checks.extend_from_slice(&checks);
-        self.known.insert(checks, at);
+        forest.checks.extend_from_slice(checks);
+        self.known.insert(hash, at);
         at
     }
 }

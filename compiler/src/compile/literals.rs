@@ -1,5 +1,6 @@
 //! The first look at a model: all that it speaks of, cut into classes.
 
+use crate::hash::{HashMap, HashSet};
 use crate::list::List;
 use crate::model::{
     AddressRange, Model, NamePattern, SetBody, SetExpr, SetId, SetItem, SetItemKind, Term, Test, TextPattern,
@@ -10,7 +11,6 @@ use crate::tree::patterns::{Patterns, Source};
 use crate::tree::principals::{Principals, Tokens};
 use crate::tree::sets::SetPool;
 use crate::tree::space::{Methods, Ports, Space};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Lists of up to so many entries are taken apart; longer ones are asked as they are.
@@ -43,11 +43,10 @@ fn terms(model: &Model) -> impl Iterator<Item = &Term> {
     conditions.flat_map(|conditions| &conditions.terms)
 }
 
-#[derive(Default)]
 struct Literals {
     from: Vec<AddressRange>,
     to: Vec<AddressRange>,
-    names: Vec<Arc<str>>,
+    names: Names,
     ports: Vec<u16>,
     globs: HashMap<Arc<str>, u32>,
     regexes: HashMap<Arc<str>, u32>,
@@ -57,7 +56,16 @@ struct Literals {
 
 /// Makes the classifiers of a model.
 pub(crate) fn space(model: &Model) -> (Space, Index) {
-    let mut found = Literals::default();
+    let mut found = Literals {
+        from: Vec::new(),
+        to: Vec::new(),
+        names: Names::new(),
+        ports: Vec::new(),
+        globs: HashMap::default(),
+        regexes: HashMap::default(),
+        sources: Vec::new(),
+        visited: HashSet::default(),
+    };
     let (mut services, mut listeners) = (Vec::new(), Vec::new());
     for term in terms(model) {
         match &term.test {
@@ -81,8 +89,7 @@ pub(crate) fn space(model: &Model) -> (Space, Index) {
     }
     listeners.sort_unstable();
     listeners.dedup();
-    let mut names = Names::new();
-    found.names.iter().for_each(|name| names.add(name));
+    let mut names = found.names;
     names.number();
     let (principals, tokens) = Principals::new(model, terms(model).map(|term| &term.test));
     let space = Space {
@@ -99,7 +106,7 @@ pub(crate) fn space(model: &Model) -> (Space, Index) {
         certs: Vec::new(),
         sets: SetPool::new().finish(),
     };
-    (space, Index { tokens, globs: found.globs, regexes: found.regexes, certs: HashMap::new() })
+    (space, Index { tokens, globs: found.globs, regexes: found.regexes, certs: HashMap::default() })
 }
 
 impl Literals {
@@ -158,11 +165,11 @@ impl Literals {
     fn pattern(&mut self, pattern: &NamePattern) {
         match pattern {
             NamePattern::Below(name) | NamePattern::Exact(name) | NamePattern::Tree(name) => {
-                self.names.push(name.as_str().into());
+                self.names.add(name.as_str());
             }
             NamePattern::Glob(glob) => {
                 let glob = glob.as_str();
-                self.names.extend(tail(glob).map(Arc::from));
+                tail(glob).into_iter().for_each(|tail| self.names.add(tail));
                 let next = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
                 if !self.globs.contains_key(glob) {
                     self.globs.insert(glob.into(), next);

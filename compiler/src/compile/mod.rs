@@ -78,7 +78,7 @@ pub(crate) fn compile(model: &Model) -> Compiled {
     let admit = compiler.grow(&client, Known::CLIENT);
     let Compiler { mut space, pool, mut forest, .. } = compiler;
     space.sets = pool.finish();
-    forest.shrink();
+    forest.settle();
     Compiled { space, forest, socks, client, admit, whole, by_name, before_target, offer, nameless }
 }
 

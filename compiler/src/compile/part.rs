@@ -69,16 +69,21 @@ impl Part {
     /// Where both hold; `None` if nowhere.
     pub(crate) fn meet(&self, pool: &mut SetPool, other: &Self) -> Option<Self> {
         let mut both = self.clone();
-        both.certain &= other.certain;
-        for (own, &set) in both.sets.iter_mut().zip(&other.sets) {
+        both.meet_with(pool, other).then_some(both)
+    }
+
+    /// Keeps what another holds, too; false if nothing is left.
+    fn meet_with(&mut self, pool: &mut SetPool, other: &Self) -> bool {
+        self.certain &= other.certain;
+        for (own, &set) in self.sets.iter_mut().zip(&other.sets) {
             *own = pool.meet(*own, set);
             if *own == SetRef::NONE {
-                return None;
+                return false;
             }
         }
-        both.tests.extend_from_slice(&other.tests);
-        both.minus.extend_from_slice(&other.minus);
-        Some(both)
+        self.tests.extend_from_slice(&other.tests);
+        self.minus.extend_from_slice(&other.minus);
+        true
     }
 
     /// Takes a part out; false if nothing is left.
@@ -122,6 +127,11 @@ pub(crate) fn product(pool: &mut SetPool, a: Vec<Part>, b: Vec<Part>) -> Vec<Par
     if a.len().min(b.len()) > 1 && a.len() * b.len() > 256 {
         let either = Part::either(b.into_iter().map(Rc::new).collect());
         return a.iter().filter_map(|part| part.meet(pool, &either)).collect();
+    }
+    if let [other] = b.as_slice() {
+        let mut both = a;
+        both.retain_mut(|part| part.meet_with(pool, other));
+        return both;
     }
     let mut both = Vec::with_capacity(a.len() * b.len());
     for one in &a {

@@ -3,11 +3,11 @@
 //! copied. All copies together are bounded, so that a tree grows with the text of its policy.
 
 use super::items::Item;
+use crate::hash::HashMap;
 use crate::model::RuleId;
 use crate::tree::sets::{Run, SetPool, SetRef};
 use crate::tree::space::Dim;
 use crate::tree::walk::{Entry, Forest, LAST, LEAF, NOTHING, Node};
-use std::collections::HashMap;
 
 /// A leaf of so many rules is not split any more.
 const LEAF_SIZE: usize = 6;
@@ -56,8 +56,8 @@ impl<'a> Grower<'a> {
 
     /// Grows the tree.
     pub(crate) fn grow(&mut self) -> Branch {
-        let all = (0..).take(self.items.len()).collect();
-        self.branch(all, 0, 0)
+        let all: Vec<u32> = (0..).take(self.items.len()).collect();
+        self.branch(&all, 0, 0)
     }
 
     fn item(&self, at: u32) -> Option<&'a Item> {
@@ -68,16 +68,16 @@ impl<'a> Grower<'a> {
         self.item(at).map_or(&[], |item| self.pool.runs(item.set(dim)))
     }
 
-    fn branch(&mut self, list: Vec<u32>, used: u16, depth: u32) -> Branch {
+    fn branch(&mut self, list: &[u32], used: u16, depth: u32) -> Branch {
         self.depth = self.depth.max(depth);
         if list.len() <= LEAF_SIZE || depth >= DEPTH {
-            return self.leaf(&list);
+            return self.leaf(list);
         }
         let plans = Dim::ALL.into_iter().filter(|&dim| used & bit(dim) == 0);
-        let best = plans.filter_map(|dim| self.plan(&list, dim)).max_by(|a, b| a.gain.total_cmp(&b.gain));
+        let best = plans.filter_map(|dim| self.plan(list, dim)).max_by(|a, b| a.gain.total_cmp(&b.gain));
         match best {
             Some(plan) if plan.gain > list.len() as f64 * 0.3 => self.fork(list, plan, used, depth),
-            _ => self.leaf(&list),
+            _ => self.leaf(list),
         }
     }
 
@@ -108,10 +108,10 @@ impl<'a> Grower<'a> {
         if narrow.len() < 2 {
             return None;
         }
-        let ends = ends(narrow.iter().flat_map(|&at| self.runs(at, dim)));
+        let cuts = Cuts::new(|| narrow.iter().flat_map(|&at| self.runs(at, dim)));
         let mut covers: Vec<(u32, u32)> = Vec::with_capacity(narrow.len());
         for &at in &narrow {
-            let count: usize = self.runs(at, dim).iter().map(|run| segments(&ends, run).len()).sum();
+            let count: usize = self.runs(at, dim).iter().map(|run| cuts.segments(run).len()).sum();
             covers.push((u32::try_from(count).unwrap_or(u32::MAX), at));
         }
         covers.sort_unstable();
@@ -125,10 +125,10 @@ impl<'a> Grower<'a> {
             count += 1;
         }
         covers.truncate(count);
-        let mut depth = vec![0i64; ends.len() + 1];
+        let mut depth = vec![0i32; cuts.ends.len() + 1];
         for &(_, at) in &covers {
             for run in self.runs(at, dim) {
-                let range = segments(&ends, run);
+                let range = cuts.segments(run);
                 if let Some(start) = depth.get_mut(range.start) {
                     *start += 1;
                 }
@@ -137,10 +137,10 @@ impl<'a> Grower<'a> {
                 }
             }
         }
-        let (mut open, mut squares) = (0i64, 0f64);
+        let (mut open, mut squares) = (0, 0f64);
         for change in depth {
             open += change;
-            squares += (open * open) as f64;
+            squares += f64::from(open) * f64::from(open);
         }
         let visits = match dim {
             Dim::Who => 2.0,
@@ -153,31 +153,28 @@ impl<'a> Grower<'a> {
         Some(Plan { dim, copies: total - count.min(total), taken, gain })
     }
 
-    fn fork(&mut self, list: Vec<u32>, plan: Plan, used: u16, depth: u32) -> Branch {
+    fn fork(&mut self, list: &[u32], plan: Plan, used: u16, depth: u32) -> Branch {
         self.copies = self.copies.saturating_sub(plan.copies);
-        let dim = plan.dim;
-        let mut taken = plan.taken.iter().copied().peekable();
-        let rest: Vec<u32> = list.into_iter().filter(|at| taken.next_if_eq(at).is_none()).collect();
-        let ends = ends(plan.taken.iter().flat_map(|&at| self.runs(at, dim)));
-        let mut lists: Vec<Vec<u32>> = vec![Vec::new(); ends.len()];
-        for &at in &plan.taken {
-            for run in self.runs(at, dim) {
-                for list in lists.get_mut(segments(&ends, run)).into_iter().flatten() {
-                    list.push(at);
-                }
-            }
-        }
-        drop(plan);
-        let mut known: HashMap<Vec<u32>, Branch> = HashMap::new();
-        let mut arms: Vec<(u32, Branch)> = Vec::with_capacity(ends.len());
-        for (start, list) in ends.into_iter().zip(lists) {
-            let branch = match list.as_slice() {
+        let Plan { dim, taken, .. } = plan;
+        let mut apart = taken.iter().copied().peekable();
+        let rest: Vec<u32> = list.iter().copied().filter(|at| apart.next_if_eq(at).is_none()).collect();
+        let cuts = Cuts::new(|| taken.iter().flat_map(|&at| self.runs(at, dim)));
+        let (flat, starts) = self.hand_out(&taken, dim, &cuts);
+        drop(taken);
+        let mut known: HashMap<&[u32], Branch> = HashMap::default();
+        let mut arms: Vec<(u32, Branch)> = Vec::with_capacity(cuts.ends.len());
+        for (&start, range) in cuts.ends.iter().zip(starts.windows(2)) {
+            let list = match range {
+                &[from, to] => flat.get(from as usize..to as usize).unwrap_or_default(),
+                _ => &[],
+            };
+            let branch = match list {
                 [] => EMPTY,
-                [_] => self.leaf(&list),
-                _ => match known.get(&list) {
+                [_] => self.leaf(list),
+                _ => match known.get(list) {
                     Some(&branch) => branch,
                     None => {
-                        let branch = self.branch(list.clone(), used | bit(dim), depth + 1);
+                        let branch = self.branch(list, used | bit(dim), depth + 1);
                         known.insert(list, branch);
                         branch
                     }
@@ -185,8 +182,36 @@ impl<'a> Grower<'a> {
             };
             arms.push((start, branch));
         }
-        let rest = if rest.is_empty() { EMPTY } else { self.branch(rest, used, depth + 1) };
+        let rest = if rest.is_empty() { EMPTY } else { self.branch(&rest, used, depth + 1) };
         self.node(dim, &arms, rest)
+    }
+
+    /// The items of each segment, one list behind the other, and where each list starts; the last
+    /// start is the end.
+    fn hand_out(&self, taken: &[u32], dim: Dim, cuts: &Cuts) -> (Vec<u32>, Vec<u32>) {
+        let mut starts = vec![0u32; cuts.ends.len() + 1];
+        let spans = || taken.iter().flat_map(|&at| self.runs(at, dim).iter().map(move |run| (at, run)));
+        for (_, run) in spans() {
+            for count in starts.get_mut(cuts.segments(run)).into_iter().flatten() {
+                *count += 1;
+            }
+        }
+        let mut total = 0;
+        for start in &mut starts {
+            total += *start;
+            *start = total - *start;
+        }
+        let mut flat = vec![0; total as usize];
+        let mut next = starts.clone();
+        for (at, run) in spans() {
+            for next in next.get_mut(cuts.segments(run)).into_iter().flatten() {
+                if let Some(slot) = flat.get_mut(*next as usize) {
+                    *slot = at;
+                }
+                *next += 1;
+            }
+        }
+        (flat, starts)
     }
 
     /// Writes a node down; `arms` are first classes with their branches, the last one empty.
@@ -223,17 +248,55 @@ fn bit(dim: Dim) -> u16 {
     1 << dim as u16
 }
 
-/// The classes at which runs start or have ended, sorted. The last is behind all of them.
-fn ends<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<u32> {
-    let mut ends: Vec<u32> = runs.flat_map(|run| [run.0, run.1.saturating_add(1)]).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    ends
+/// The classes at which runs start or have ended.
+struct Cuts {
+    /// Sorted; the last is behind all runs.
+    ends: Vec<u32>,
+    /// Where each class from the first end on stands among the ends; empty where they lie far apart.
+    table: Vec<u32>,
 }
 
-/// The segments between ends that a run covers.
-fn segments(ends: &[u32], run: &Run) -> std::ops::Range<usize> {
-    let start = ends.partition_point(|&end| end < run.0);
-    let length = ends.get(start..).unwrap_or_default();
-    start..start + length.partition_point(|&end| end <= run.1 && end != u32::MAX)
+impl Cuts {
+    fn new<'a, I: Iterator<Item = &'a Run>>(runs: impl Fn() -> I) -> Self {
+        let (mut first, mut last, mut count) = (u32::MAX, 0, 0usize);
+        for run in runs() {
+            (first, last) = (first.min(run.0), last.max(run.1.saturating_add(1)));
+            count += 2;
+        }
+        let span = last.saturating_sub(first) as usize;
+        if count == 0 || span > 4 * count + 64 {
+            let mut ends: Vec<u32> = runs().flat_map(|run| [run.0, run.1.saturating_add(1)]).collect();
+            ends.sort_unstable();
+            ends.dedup();
+            return Self { ends, table: Vec::new() };
+        }
+        let mut table = vec![0; span + 1];
+        for class in runs().flat_map(|run| [run.0, run.1.saturating_add(1)]) {
+            if let Some(mark) = table.get_mut((class - first) as usize) {
+                *mark = 1;
+            }
+        }
+        let mut ends = Vec::with_capacity(count.min(span + 1));
+        for (class, place) in (first..=last).zip(&mut table) {
+            if *place == 1 {
+                *place = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+                ends.push(class);
+            }
+        }
+        Self { ends, table }
+    }
+
+    /// Where an end stands.
+    fn place(&self, end: u32) -> usize {
+        if self.table.is_empty() {
+            return self.ends.partition_point(|&one| one < end);
+        }
+        let at = self.ends.first().map_or(0, |first| end.saturating_sub(*first)) as usize;
+        self.table.get(at).map_or(0, |&place| place as usize)
+    }
+
+    /// The segments between ends that one of the runs covers.
+    fn segments(&self, run: &Run) -> std::ops::Range<usize> {
+        self.place(run.0)..self.place(run.1.saturating_add(1))
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::literals::{Index, Side, is_small, tail};
 use super::part::{Part, product, subtract};
+use crate::hash::HashMap;
 use crate::model::{
     Builtin, Conditions, Model, NamePattern, PortSet, Rule, SetBody, SetExpr, SetId, SetItemKind, Term, Test,
     UserItem, Window,
@@ -14,7 +15,6 @@ use crate::tree::principals::{NOBODY, SOMEBODY};
 use crate::tree::sets::{Run, SetPool, SetRef, complement};
 use crate::tree::space::{Dim, Space, command_class, proxy_class};
 use crate::tree::walk::Check;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -65,6 +65,8 @@ pub(crate) struct Regions<'a> {
     known: Known,
     sets: HashMap<(SetId, Side), Rc<[Part]>>,
     builtins: HashMap<(Builtin, Side), Rc<[Run]>>,
+    /// The commands that a rule speaks of, by whether it names the two replies.
+    commands: [Option<SetRef>; 4],
 }
 
 /// Values of a set while they are gathered.
@@ -89,16 +91,23 @@ impl<'a> Regions<'a> {
         pool: &'a mut SetPool,
         known: Known,
     ) -> Self {
-        Self { model, index, space, pool, known, sets: HashMap::new(), builtins: HashMap::new() }
+        Self {
+            model,
+            index,
+            space,
+            pool,
+            known,
+            sets: HashMap::default(),
+            builtins: HashMap::default(),
+            commands: [None; 4],
+        }
     }
 
     /// The parts of a rule.
     pub(crate) fn rule(&mut self, rule: &Rule) -> Vec<Part> {
         let mut parts = self.conditions(&rule.when);
         if self.known.command && !parts.is_empty() {
-            let speaks = |&command: &Command| !command.is_reply() || names_command(&rule.when, command);
-            let commands = Command::ALL.into_iter().filter(speaks).map(command_class);
-            let set = self.pool.intern(commands.map(|class| (class, class)).collect());
+            let set = self.commands(&rule.when);
             parts.retain_mut(|part| part.restrict(self.pool, Dim::Command, set));
         }
         for except in &rule.except {
@@ -106,6 +115,23 @@ impl<'a> Regions<'a> {
             parts = subtract(self.pool, parts, out);
         }
         parts
+    }
+
+    /// The commands that conditions speak of: replies only where they are named.
+    fn commands(&mut self, when: &Conditions) -> SetRef {
+        let replies = [Command::BindReply, Command::UdpReply].map(|reply| names_command(when, reply));
+        let [bind, udp] = replies.map(usize::from);
+        let at = bind + 2 * udp;
+        if let Some(&Some(set)) = self.commands.get(at) {
+            return set;
+        }
+        let speaks = |&command: &Command| !command.is_reply() || names_command(when, command);
+        let commands = Command::ALL.into_iter().filter(speaks).map(command_class);
+        let set = self.pool.intern(commands.map(one_class).collect());
+        if let Some(known) = self.commands.get_mut(at) {
+            *known = Some(set);
+        }
+        set
     }
 
     fn conditions(&mut self, when: &Conditions) -> Vec<Part> {
@@ -344,15 +370,14 @@ impl<'a> Regions<'a> {
             NamePattern::Below(name) => values.names.extend(names.below(name.as_str())),
             NamePattern::Exact(name) => values.names.extend(names.exact(name.as_str())),
             NamePattern::Tree(name) => {
-                values.names.extend(names.exact(name.as_str()));
-                values.names.extend(names.below(name.as_str()));
+                values.names.extend(names.whole(name.as_str()));
             }
             NamePattern::Glob(glob) => {
                 let Some(&token) = self.index.globs.get(glob.as_str()) else { return };
                 match tail(glob.as_str()).and_then(|tail| names.below(tail)) {
                     Some(below) => {
-                        let set = self.pool.intern(vec![one_class(token)]);
-                        let below = self.pool.intern(vec![below]);
+                        let set = self.pool.one(one_class(token));
+                        let below = self.pool.one(below);
                         let mut part = Part::of(Dim::Name, below);
                         part.tests.push(Check::Pattern { set: set.0 });
                         values.parts.push(part);

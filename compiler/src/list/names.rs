@@ -108,12 +108,27 @@ impl NamesBuilder {
 
 impl Names {
     fn insert(&mut self, hash: u64, place: u32) {
-        let Some((name, kind, line)) = self.entry(place) else { return };
-        let (name, mut new) = (name.to_vec(), kind);
+        let Some(Vacancy { group, slot, kind, tag }) = self.vacancy(hash, place) else { return };
+        if let Some(word) = self.marks.get_mut(group) {
+            *word |= u64::from(mark_of(hash)) << (8 * slot);
+        }
+        if let Some(at) = self.places.get_mut(group * 8 + slot) {
+            *at = place;
+        }
+        self.count += 1;
+        if (tag & 3) as u8 != kind {
+            self.set_tag(place, tag & !3 | u32::from(kind));
+        }
+    }
+
+    /// Where an entry goes, less what others already say; `None` if that is all of it.
+    fn vacancy(&self, hash: u64, place: u32) -> Option<Vacancy> {
+        let (name, kind, line) = self.entry(place)?;
+        let mut new = kind;
         let mark = mark_of(hash);
         let mut group = group_of(hash, self.marks.len());
         loop {
-            let Some(&word) = self.marks.get(group) else { return };
+            let word = *self.marks.get(group)?;
             for slot in slots(matching(word, mark)) {
                 let known = self.places.get(group * 8 + slot).and_then(|&place| self.entry(place));
                 if let Some((text, kind, _)) = known
@@ -123,20 +138,10 @@ impl Names {
                 }
             }
             if new == 0 {
-                return;
+                return None;
             }
             if let Some(slot) = slots(matching(word, 0)).next() {
-                if let Some(word) = self.marks.get_mut(group) {
-                    *word |= u64::from(mark) << (8 * slot);
-                }
-                if let Some(at) = self.places.get_mut(group * 8 + slot) {
-                    *at = place;
-                }
-                self.count += 1;
-                if new != kind {
-                    self.set_tag(place, line << 2 | u32::from(new));
-                }
-                return;
+                return Some(Vacancy { group, slot, kind: new, tag: line << 2 | u32::from(kind) });
             }
             group = if group + 1 == self.marks.len() { 0 } else { group + 1 };
         }
@@ -227,6 +232,16 @@ impl Names {
     pub(super) fn bytes(&self) -> usize {
         self.text.capacity() + self.marks.capacity() * 8 + self.places.capacity() * 4
     }
+}
+
+/// A free place for an entry.
+struct Vacancy {
+    group: usize,
+    slot: usize,
+    /// What the entry adds.
+    kind: u8,
+    /// Its line and kind as they are written.
+    tag: u32,
 }
 
 const BUCKETS: usize = 1024;

@@ -63,14 +63,9 @@ impl Ranges {
 
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
-        let Runs4 { top, first, lines, .. } = &self.v4;
+        let Runs4 { top, data, .. } = &self.v4;
         let v6: usize = self.v6.levels.iter().map(|level| level.len() * 16).sum();
-        self.few.len() * 12
-            + top.len() * 4
-            + first.len() * 4
-            + lines.bytes.len()
-            + v6
-            + self.v6.last.len() * 20
+        self.few.len() * 12 + top.len() * 4 + data.len() + v6 + self.v6.last.len() * 20
     }
 }
 
@@ -138,81 +133,84 @@ fn apart<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
     cut
 }
 
-/// Runs of IPv4: for each high half, low halves of first and last addresses in order.
+/// Runs of IPv4 by their high half. Those of one stand together, so that a look-up reads neighbouring
+/// cache lines: low halves of first addresses in order, of last addresses, and lines.
 #[derive(Debug, Default)]
 struct Runs4 {
-    /// Where the runs of each high half start; one more at the end.
+    /// How many runs there are before each high half; one more at the end.
     top: Box<[u32]>,
-    first: Box<[u16]>,
-    last: Box<[u16]>,
-    lines: Lines,
+    data: Box<[u8]>,
+    /// Bytes of a line: three, or four where a list is that long.
+    width: usize,
 }
+
+/// First addresses, last addresses and lines of one high half.
+type Bucket<'a> = (&'a [[u8; 2]], &'a [[u8; 2]], &'a [u8]);
 
 impl Runs4 {
     fn new(ranges: &[Line<u32>]) -> Self {
         let Some(widest) = ranges.iter().map(|range| range.2).max() else { return Self::default() };
+        let width = if widest < 1 << 24 { 3 } else { 4 };
         let mut top = Vec::with_capacity((1 << 16) + 1);
-        let (mut first, mut last) = (Vec::with_capacity(ranges.len()), Vec::with_capacity(ranges.len()));
-        let mut lines = Lines::new(widest, ranges.len());
+        let mut data = Vec::with_capacity(ranges.len() * (4 + width));
+        let mut bucket: Vec<(u16, u16, u32)> = Vec::new();
+        let (mut open, mut count) = (0, 0);
+        top.push(0);
         for &(start, end, line) in ranges {
             for high in (start >> 16)..=(end >> 16) {
-                while top.len() <= high as usize {
-                    top.push(truncate(first.len()));
+                if high != open {
+                    flush(&mut bucket, &mut data, width);
+                    top.resize(high as usize + 1, count);
+                    open = high;
                 }
-                first.push(if high == start >> 16 { (start & 0xffff) as u16 } else { 0 });
-                last.push(if high == end >> 16 { (end & 0xffff) as u16 } else { u16::MAX });
-                lines.push(line);
+                let first = if high == start >> 16 { (start & 0xffff) as u16 } else { 0 };
+                let last = if high == end >> 16 { (end & 0xffff) as u16 } else { u16::MAX };
+                bucket.push((first, last, line));
+                count += 1;
             }
         }
-        top.resize((1 << 16) + 1, truncate(first.len()));
-        lines.bytes.shrink_to_fit();
-        Self { top: top.into(), first: first.into(), last: last.into(), lines }
+        flush(&mut bucket, &mut data, width);
+        top.resize((1 << 16) + 1, count);
+        Self { top: top.into(), data: data.into(), width }
+    }
+
+    /// The first and last addresses of a high half, and its lines.
+    fn bucket(&self, high: usize) -> Option<Bucket<'_>> {
+        let (from, to) = (*self.top.get(high)? as usize, *self.top.get(high + 1)? as usize);
+        let size = 4 + self.width;
+        let bytes = self.data.get(from * size..to * size)?;
+        let (first, rest) = bytes.split_at_checked(2 * (to - from))?;
+        let (last, lines) = rest.split_at_checked(2 * (to - from))?;
+        Some((first.as_chunks().0, last.as_chunks().0, lines))
     }
 
     fn line(&self, bits: u32) -> Option<u32> {
-        let (high, low) = ((bits >> 16) as usize, (bits & 0xffff) as u16);
-        let from = *self.top.get(high)? as usize;
-        let to = *self.top.get(high + 1)? as usize;
-        let before = self.first.get(from..to)?.partition_point(|&first| first <= low);
-        let at = (from + before).checked_sub(1).filter(|&at| at >= from)?;
-        (low <= *self.last.get(at)?).then(|| self.lines.get(at))
+        let low = (bits & 0xffff) as u16;
+        let (first, last, lines) = self.bucket((bits >> 16) as usize)?;
+        let at = first.partition_point(|&first| u16::from_le_bytes(first) <= low).checked_sub(1)?;
+        if low > u16::from_le_bytes(*last.get(at)?) {
+            return None;
+        }
+        let line = lines.get(at * self.width..(at + 1) * self.width)?;
+        Some(line.iter().rev().fold(0, |line, &byte| line << 8 | u32::from(byte)))
     }
 
     fn runs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let high = |at: usize| (truncate(self.top.partition_point(|&from| from as usize <= at)) - 1) << 16;
-        let both = self.first.iter().zip(&self.last).enumerate();
-        both.map(move |(at, (&first, &last))| (high(at) | u32::from(first), high(at) | u32::from(last)))
+        (0u32..).zip(self.top.windows(2)).filter(|(_, range)| range.first() != range.last()).flat_map(
+            |(high, _)| {
+                let (first, last, _) = self.bucket(high as usize).unwrap_or_default();
+                let whole = move |low: &[u8; 2]| high << 16 | u32::from(u16::from_le_bytes(*low));
+                first.iter().map(whole).zip(last.iter().map(whole))
+            },
+        )
     }
 }
 
-/// Line numbers in three bytes each, four where a list is that long.
-#[derive(Debug, Default)]
-struct Lines {
-    wide: bool,
-    bytes: Vec<u8>,
-}
-
-impl Lines {
-    fn new(widest: u32, count: usize) -> Self {
-        let wide = widest >= 1 << 24;
-        Self { wide, bytes: Vec::with_capacity(count * if wide { 4 } else { 3 }) }
-    }
-
-    fn push(&mut self, line: u32) {
-        let bytes = line.to_le_bytes();
-        self.bytes.extend(bytes.iter().take(if self.wide { 4 } else { 3 }));
-    }
-
-    fn get(&self, at: usize) -> u32 {
-        if self.wide {
-            let bytes = self.bytes.get(at * 4..).and_then(|rest| rest.first_chunk::<4>());
-            return bytes.copied().map_or(0, u32::from_le_bytes);
-        }
-        match self.bytes.get(at * 3..).and_then(|rest| rest.first_chunk::<3>()) {
-            Some(&[a, b, c]) => u32::from_le_bytes([a, b, c, 0]),
-            None => 0,
-        }
-    }
+fn flush(bucket: &mut Vec<(u16, u16, u32)>, data: &mut Vec<u8>, width: usize) {
+    bucket.iter().for_each(|run| data.extend(run.0.to_le_bytes()));
+    bucket.iter().for_each(|run| data.extend(run.1.to_le_bytes()));
+    bucket.iter().for_each(|run| data.extend(run.2.to_le_bytes().iter().take(width)));
+    bucket.clear();
 }
 
 /// Runs of IPv6: a search tree of first addresses, sixteen to a node.
@@ -261,10 +259,6 @@ impl Runs6 {
 const FEW: usize = 1024;
 
 const FAN: usize = 16;
-
-fn truncate(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
 
 #[cfg(test)]
 mod tests {

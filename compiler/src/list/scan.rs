@@ -5,7 +5,7 @@ use super::names::{BELOW, ITSELF, NamesBuilder};
 use super::ranges::Line;
 use super::{BadLine, MAX_LINE};
 use crate::model::{AddressRange, Name};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What is found while lines are read.
 #[derive(Debug)]
@@ -91,6 +91,9 @@ impl Scanner {
     }
 
     fn slowly(&mut self, line: &[u8]) {
+        if let Some((first, last)) = v6(line) {
+            return self.v6.push((first, last, self.line));
+        }
         if line.len() > MAX_LINE {
             return self.reject(&String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or_default()));
         }
@@ -209,6 +212,25 @@ fn v4(entry: &[u8]) -> Option<(u32, u32)> {
     }
     let host = u32::MAX.checked_shr(length).unwrap_or(0);
     complete.then_some((bits & !host, bits | host))
+}
+
+/// An IPv6 address or prefix in the usual form; `None` if it is anything else.
+fn v6(line: &[u8]) -> Option<(u128, u128)> {
+    let slash = memchr::memchr(b'/', line);
+    let (address, length) = match slash.and_then(|at| line.split_at_checked(at)) {
+        Some((address, [_, digits @ ..])) if digits.len() <= 3 && !digits.starts_with(b"0") => {
+            let length = std::str::from_utf8(digits).ok()?.parse::<u8>().ok()?;
+            (address, digits.first()?.is_ascii_digit().then_some(length)?)
+        }
+        Some(_) => return None,
+        None => (line, 128),
+    };
+    let address = std::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+    if length > 128 || address.to_ipv4_mapped().is_some() {
+        return None;
+    }
+    let host = u128::MAX.checked_shr(length.into()).unwrap_or(0);
+    Some((address.to_bits() & !host, address.to_bits() | host))
 }
 
 fn prefix(digits: &[u8]) -> Option<u32> {

@@ -234,6 +234,11 @@ impl Names {
         self.node(name).map(|node| (node.class + 1, node.last))
     }
 
+    /// The classes of a name that was added and of all below it.
+    pub(crate) fn whole(&self, name: &str) -> Option<Run> {
+        self.node(name).map(|node| (node.class, node.last))
+    }
+
     /// What a class holds, in the words of the language.
     pub(crate) fn describe(&self, class: u32) -> String {
         if class <= NO_NAME + 1 {

@@ -1,9 +1,9 @@
 //! Users to tokens: what a policy can tell of a principal. A token is a user by name, a group, or
 //! whether there is a user at all; a principal has a few, and a condition asks for any of some.
 
+use crate::hash::HashMap;
 use crate::model::{Model, Test, UserItem};
 use crate::request::Principal;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The token of whoever has no name.
@@ -57,13 +57,13 @@ impl Principals {
     /// The tokens that tests of a model ask for.
     pub(crate) fn new<'a>(model: &Model, tests: impl Iterator<Item = &'a Test>) -> (Self, Tokens) {
         let mut all = Self {
-            users: HashMap::new(),
-            groups: HashMap::new(),
+            users: HashMap::default(),
+            groups: HashMap::default(),
             names: vec!["none".into(), "any".into()],
             stamp: 0,
         };
         let mut tokens = Tokens::default();
-        let mut members: HashMap<&str, &[Arc<str>]> = HashMap::new();
+        let mut members: HashMap<&str, &[Arc<str>]> = HashMap::default();
         for group in &model.groups {
             members.entry(&group.name).or_insert(&group.members);
         }

@@ -1,6 +1,6 @@
 //! Sets of classes: sorted ranges that neither touch nor overlap, each distinct set kept once.
 
-use std::collections::HashMap;
+use crate::hash::{HashMap, hash_of};
 
 /// Classes from the first to the last, both included.
 pub(crate) type Run = (u32, u32);
@@ -19,35 +19,56 @@ impl SetRef {
 /// Distinct sets while a policy is compiled.
 #[derive(Debug)]
 pub(crate) struct SetPool {
-    sets: Vec<Box<[Run]>>,
-    known: HashMap<Box<[Run]>, SetRef>,
+    /// The runs of all sets, one after the other.
+    runs: Vec<Run>,
+    /// Where the runs of each set start; one more at the end.
+    starts: Vec<usize>,
+    /// The set of a hash; where two share one, the later has the next number.
+    known: HashMap<u64, SetRef>,
 }
 
 impl SetPool {
     /// The two sets that every pool has.
     pub(crate) fn new() -> Self {
-        let any: Box<[Run]> = Box::new([(0, u32::MAX)]);
-        let none: Box<[Run]> = Box::new([]);
-        let known = HashMap::from([(any.clone(), SetRef::ANY), (none.clone(), SetRef::NONE)]);
-        Self { sets: vec![any, none], known }
+        let mut pool = Self { runs: Vec::new(), starts: vec![0], known: HashMap::default() };
+        pool.add(&[(0, u32::MAX)]);
+        pool.add(&[]);
+        pool
     }
 
     /// The set of runs in any order.
     pub(crate) fn intern(&mut self, runs: Vec<Run>) -> SetRef {
-        let runs = normal(runs);
-        if let Some(&set) = self.known.get(runs.as_slice()) {
-            return set;
+        self.add(&normal(runs))
+    }
+
+    /// The set of one run.
+    pub(crate) fn one(&mut self, run: Run) -> SetRef {
+        self.add(&[run])
+    }
+
+    /// The set of runs that neither touch nor overlap, in order.
+    fn add(&mut self, runs: &[Run]) -> SetRef {
+        let mut hash = hash_of(runs);
+        while let Some(&set) = self.known.get(&hash) {
+            if self.runs(set) == runs {
+                return set;
+            }
+            hash = hash.wrapping_add(1);
         }
-        let set = SetRef(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
-        let runs: Box<[Run]> = runs.into();
-        self.sets.push(runs.clone());
-        self.known.insert(runs, set);
+        let set = SetRef(u32::try_from(self.starts.len() - 1).unwrap_or(u32::MAX));
+        self.runs.extend_from_slice(runs);
+        self.starts.push(self.runs.len());
+        self.known.insert(hash, set);
         set
     }
 
     /// The runs of a set.
     pub(crate) fn runs(&self, set: SetRef) -> &[Run] {
-        self.sets.get(set.0 as usize).map_or(&[], |runs| runs)
+        let at = set.0 as usize;
+        match (self.starts.get(at), self.starts.get(at + 1)) {
+            (Some(&from), Some(&to)) => self.runs.get(from..to).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     /// What is in both.
@@ -57,6 +78,10 @@ impl SetPool {
         }
         if b == SetRef::ANY {
             return a;
+        }
+        if let (&[one], &[other]) = (self.runs(a), self.runs(b)) {
+            let both = (one.0.max(other.0), one.1.min(other.1));
+            return if both.0 <= both.1 { self.one(both) } else { SetRef::NONE };
         }
         let (small, large) = match self.runs(a).len() <= self.runs(b).len() {
             true => (a, b),
@@ -90,9 +115,9 @@ impl SetPool {
     /// All sets in their fast form.
     pub(crate) fn finish(&self) -> Sets {
         let mut sets =
-            Sets { heads: Vec::with_capacity(self.sets.len()), runs: Vec::new(), bits: Vec::new() };
-        for runs in &self.sets {
-            sets.push(runs);
+            Sets { heads: Vec::with_capacity(self.starts.len()), runs: Vec::new(), bits: Vec::new() };
+        for set in 1..self.starts.len() {
+            sets.push(self.runs(SetRef(u32::try_from(set - 1).unwrap_or(u32::MAX))));
         }
         sets.heads.shrink_to_fit();
         sets.runs.shrink_to_fit();
@@ -103,7 +128,7 @@ impl SetPool {
 
 /// Runs sorted and merged.
 pub(crate) fn normal(mut runs: Vec<Run>) -> Vec<Run> {
-    if runs.len() < 2 {
+    if runs.is_sorted_by(|a, b| a.1.saturating_add(1) < b.0) {
         return runs;
     }
     runs.sort_unstable();

@@ -132,8 +132,15 @@ impl Forest {
         walk.found
     }
 
-    /// Gives back what was taken in reserve.
-    pub(crate) fn shrink(&mut self) {
+    /// Puts the checks in the order in which leaves speak of them, so that those of one leaf are
+    /// neighbours in memory, and gives back what was taken in reserve.
+    pub(crate) fn settle(&mut self) {
+        let mut moved = Moved { places: vec![NOTHING; self.checks.len()], checks: Vec::new() };
+        moved.checks.reserve_exact(self.checks.len());
+        for entry in &mut self.entries {
+            entry.checks = moved.place(&self.checks, entry.checks & !LAST) | entry.checks & LAST;
+        }
+        self.checks = moved.checks;
         self.nodes.shrink_to_fit();
         self.arms.shrink_to_fit();
         self.entries.shrink_to_fit();
@@ -172,6 +179,41 @@ impl Forest {
         let starts = self.arms.get(from..from + count).unwrap_or_default();
         let before = starts.partition_point(|&start| start <= class);
         self.arms.get(from + count + before - 1).copied().unwrap_or(NOTHING)
+    }
+}
+
+/// Checks that are being put in another order.
+struct Moved {
+    /// Where the checks that started at each place start now.
+    places: Vec<u32>,
+    checks: Vec<Check>,
+}
+
+impl Moved {
+    /// Where checks start now; they are copied if they have not been.
+    fn place(&mut self, old: &[Check], from: u32) -> u32 {
+        if let Some(&at) = self.places.get(from as usize)
+            && at != NOTHING
+        {
+            return at;
+        }
+        let start = self.checks.len();
+        let at = u32::try_from(start).unwrap_or(NOTHING);
+        let own = old.get(from as usize..).unwrap_or_default();
+        let count = own.iter().position(|check| matches!(check, Check::Done { .. })).map_or(0, |at| at + 1);
+        self.checks.extend_from_slice(own.get(..count).unwrap_or_default());
+        if let Some(place) = self.places.get_mut(from as usize) {
+            *place = at;
+        }
+        for own in start..start + count {
+            if let Some(&Check::Minus { checks }) = self.checks.get(own) {
+                let checks = self.place(old, checks);
+                if let Some(check) = self.checks.get_mut(own) {
+                    *check = Check::Minus { checks };
+                }
+            }
+        }
+        at
     }
 }
 
