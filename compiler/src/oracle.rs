@@ -193,8 +193,12 @@ pub fn matches(model: &Model, rule: &Rule, facts: &Facts<'_>) -> Truth {
     {
         return Truth::False;
     }
+    let when = conditions(model, &rule.when, facts);
+    if when == Truth::False {
+        return Truth::False;
+    }
     let excepted = Truth::any(rule.except.iter().map(|except| conditions(model, except, facts)));
-    Truth::all([conditions(model, &rule.when, facts), !excepted])
+    Truth::all([when, !excepted])
 }
 
 /// Whether conditions say `command:` and that command with it.

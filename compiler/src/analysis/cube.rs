@@ -222,6 +222,13 @@ impl Cube {
             && self.cert.holds(&point.cert)
     }
 
+    /// Whether it holds a request as far as a tree can tell, which knows neither time nor certificates.
+    pub(crate) fn fits_but_for_time(&self, point: &Point) -> bool {
+        let timeless = Dim::ALL.into_iter().filter(|dim| *dim != Dim::Time);
+        timeless.into_iter().all(|dim| self.get(dim).contains(point.get(dim)))
+            && self.groups.holds(&point.groups)
+    }
+
     /// What is in this cube and not in the other, as cubes that do not overlap.
     pub(crate) fn minus(&self, other: &Self, bounds: &Bounds) -> Vec<Self> {
         let mut pieces = Vec::new();

@@ -60,6 +60,25 @@ impl Index {
         visit(&self.rest);
     }
 
+    /// The most cubes that any point is near to, and for each file a cube out of its fullest places.
+    pub(crate) fn crowds(&self, places: usize) -> (usize, Vec<u32>) {
+        let mut most = self.rest.len();
+        let mut last: Vec<u32> = self.rest.last().copied().into_iter().collect();
+        for (_, file) in &self.files {
+            let mut counts: Vec<(usize, usize)> =
+                (0..file.leaves).map(|leaf| (file.path(leaf).map(Vec::len).sum(), leaf)).collect();
+            counts.sort_unstable_by(|one, other| other.cmp(one));
+            most += counts.first().map_or(0, |(count, _)| *count);
+            let fullest = counts.iter().take(places);
+            last.extend(
+                fullest.filter_map(|&(_, leaf)| file.path(leaf).filter_map(|list| list.last()).max()),
+            );
+        }
+        last.sort_unstable();
+        last.dedup();
+        (most, last)
+    }
+
     /// The cubes among which are all that meet a cube, in order.
     pub(crate) fn near(&self, cube: &Cube, bounds: &Bounds) -> Vec<u32> {
         let mut found = self.rest.clone();
@@ -138,6 +157,13 @@ impl Stabber {
         {
             list.push(id);
         }
+    }
+
+    /// The lists from a leaf to the root.
+    fn path(&self, leaf: usize) -> impl Iterator<Item = &Vec<u32>> {
+        let up =
+            std::iter::successors(Some(leaf + self.leaves), |node| Some(node / 2).filter(|node| *node > 0));
+        up.filter_map(|node| self.nodes.get(node))
     }
 
     fn stab<'a>(&'a self, value: u128, visit: &mut impl FnMut(&'a [u32])) {

@@ -7,6 +7,10 @@ use super::space::Space;
 use super::translate::{Region, Translator, default_kinds};
 use crate::model::{Model, RuleId, Stage, Verdict};
 use std::cmp::Reverse;
+use std::collections::HashSet;
+
+/// How many of the fullest places of an index are looked at.
+const PLACES: usize = 4;
 
 /// A rule, or the default where it passes.
 #[derive(Debug)]
@@ -90,6 +94,37 @@ impl Judge {
             }
         });
         best
+    }
+
+    /// How many rules a decision that tells requests apart by target, port, client, user and command
+    /// has to examine one by one, at some request: those that fit it in all of this and rank no
+    /// lower than the one that decides. Exact for that request; others may be worse. Nothing is
+    /// searched where no request can have more than `enough`.
+    pub(crate) fn crowd(&self, space: &Space, enough: usize) -> usize {
+        let (most, last) = self.index.crowds(PLACES);
+        if most <= enough {
+            return 0;
+        }
+        let cubes = last.into_iter().filter_map(|id| self.cubes.get(id as usize));
+        let points = cubes.filter_map(|(_, cube)| space.halves(cube).next()?.pick(&space.bounds, 0));
+        points.map(|point| self.examined(&point)).max().unwrap_or(0)
+    }
+
+    fn examined(&self, point: &Point) -> usize {
+        let decides = self.winner(point, self.rules.len()).map_or(self.rules.len(), |(rank, _)| rank);
+        let mut different: HashSet<(&[Cube], &[Cube])> = HashSet::new();
+        self.index.around(point, |list| {
+            let cubes = list.iter().filter_map(|&id| self.cubes.get(id as usize));
+            for (rank, cube) in cubes.take_while(|(rank, _)| *rank as usize <= decides) {
+                if cube.fits_but_for_time(point)
+                    && let Some(rule) = self.rules.get(*rank as usize)
+                {
+                    // The same conditions again are examined once.
+                    different.insert((&rule.lower.cubes, &rule.lower.except));
+                }
+            }
+        });
+        different.len()
     }
 
     /// All rules that have a request, in the order in which they win.

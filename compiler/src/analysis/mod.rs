@@ -64,6 +64,15 @@ impl<'m> Analysis<'m> {
         Self { model, space, client, socks }
     }
 
+    /// How many rules a decision of either stage has to examine one by one, at the worst request
+    /// that was found; 0 where that is surely no more than `enough`, and `None` where not all is
+    /// known of what rules match.
+    pub(crate) fn crowd(&self, enough: usize) -> Option<usize> {
+        let judges = [&self.client, &self.socks];
+        let exact = judges.iter().all(|judge| !judge.vague);
+        exact.then(|| judges.iter().map(|judge| judge.crowd(&self.space, enough)).max().unwrap_or(0))
+    }
+
     fn judge(&self, stage: Stage) -> &Judge {
         match stage {
             Stage::Client => &self.client,

@@ -23,22 +23,31 @@ pub(crate) enum Cover {
     Void(Void),
 }
 
-/// Looks at every rule: exactly, and pair by pair where the exact answer would take too long.
+/// Looks at every rule: exactly, and pair by pair where the exact answer would take too long, or
+/// does not say which rule it is.
 pub(crate) fn covers(context: &Context<'_>) -> Vec<Option<Cover>> {
-    let mut covers = pairwise(context);
+    let mut covers = vec![None; context.model.rules.len()];
     let exact = context.analysis().reach();
-    for (cover, reach) in covers.iter_mut().zip(exact) {
-        match reach {
-            // A rule that decides may still change nothing: that is found pair by pair.
-            Reach::Decides(_) => {
-                if !matches!(cover, Some(Cover::Redundant(_))) {
-                    *cover = None;
+    for stage in [Stage::Client, Stage::Socks] {
+        let blocks = context.index(stage, Verdict::Block);
+        let passes = context.index(stage, Verdict::Pass);
+        for (id, rule, shape) in context.rules().filter(|(_, rule, _)| rule.stage == stage) {
+            let at = id.0 as usize;
+            let cover = match exact.get(at) {
+                // A rule that decides may still change nothing: that is found pair by pair.
+                Some(Reach::Decides(_)) => {
+                    let same = if rule.verdict == Verdict::Block { &blocks } else { &passes };
+                    redundant(context, (id, rule, shape), same)
                 }
+                Some(Reach::Never(never)) => match one(context, (id, rule, shape), &blocks, &passes) {
+                    None | Some(Cover::Redundant(_)) => exactly(never.clone()),
+                    cover => cover,
+                },
+                Some(Reach::Undecided) | None => one(context, (id, rule, shape), &blocks, &passes),
+            };
+            if let Some(slot) = covers.get_mut(at) {
+                *slot = cover;
             }
-            Reach::Never(never) if cover.is_none() || matches!(cover, Some(Cover::Redundant(_))) => {
-                *cover = exactly(never);
-            }
-            Reach::Never(_) | Reach::Undecided => {}
         }
     }
     covers
@@ -52,21 +61,6 @@ fn exactly(never: Never) -> Option<Cover> {
         Never::Redundant { by, .. } => by.first().copied().map(Cover::By),
         Never::Shadowed { by, .. } => by.first().copied().map(Cover::Blocked),
     }
-}
-
-fn pairwise(context: &Context<'_>) -> Vec<Option<Cover>> {
-    let mut covers = vec![None; context.model.rules.len()];
-    for stage in [Stage::Client, Stage::Socks] {
-        let blocks = context.index(stage, Verdict::Block);
-        let passes = context.index(stage, Verdict::Pass);
-        for (id, rule, shape) in context.rules().filter(|(_, rule, _)| rule.stage == stage) {
-            let cover = one(context, (id, rule, shape), &blocks, &passes);
-            if let Some(slot) = covers.get_mut(id.0 as usize) {
-                *slot = cover;
-            }
-        }
-    }
-    covers
 }
 
 fn one<'a>(
@@ -84,21 +78,43 @@ fn one<'a>(
     {
         return Some(Cover::Blocked(block));
     }
-    let others: Vec<RuleId> = covering(context, shape, same).filter(|other| *other != id).collect();
     let first =
         |other: &RuleId| context.model.rule(*other).is_some_and(|far| named_first((*other, far), (id, rule)));
-    if let Some(earlier) = others.iter().copied().find(first) {
+    if let Some(earlier) = candidates(context, shape, same, first).next() {
         return Some(Cover::By(earlier));
     }
-    let alike = |other: &RuleId| {
-        context.model.rule(*other).is_some_and(|far| {
-            far.log == rule.log && (rule.verdict == Verdict::Pass || far.reply == rule.reply)
-        })
-    };
-    if let Some(later) = others.into_iter().find(alike) {
-        return Some(Cover::Redundant(later));
+    if let Some(redundant) = redundant(context, (id, rule, shape), same) {
+        return Some(redundant);
     }
     together(context, (id, rule, shape), blocks, same).map(Cover::Together)
+}
+
+/// A rule that is named later and would decide the same with the same effects.
+fn redundant<'a>(
+    context: &Context<'a>,
+    (id, rule, shape): (RuleId, &'a Rule, &RuleShape<'a>),
+    same: &Index<'a>,
+) -> Option<Cover> {
+    let alike =
+        |far: &Rule| far.log == rule.log && (rule.verdict == Verdict::Pass || far.reply == rule.reply);
+    let later = |other: &RuleId| {
+        context.model.rule(*other).is_some_and(|far| named_first((id, rule), (*other, far)) && alike(far))
+    };
+    candidates(context, shape, same, later).next().map(Cover::Redundant)
+}
+
+/// Rules that cover a shape, among those that are wanted.
+fn candidates<'s, 'a>(
+    context: &'s Context<'a>,
+    shape: &'s RuleShape<'a>,
+    index: &'s Index<'a>,
+    wanted: impl Fn(&RuleId) -> bool + 's,
+) -> impl Iterator<Item = RuleId> + 's {
+    let rules =
+        index.candidates(shape).into_iter().filter_map(|number| u32::try_from(number).ok().map(RuleId));
+    rules
+        .filter(wanted)
+        .filter(|id| context.shape(id.0 as usize).is_some_and(|other| context.ground.covers(other, shape)))
 }
 
 fn covering<'s, 'a>(
@@ -106,11 +122,7 @@ fn covering<'s, 'a>(
     shape: &'s RuleShape<'a>,
     index: &'s Index<'a>,
 ) -> impl Iterator<Item = RuleId> + 's {
-    index
-        .candidates(shape)
-        .into_iter()
-        .filter(|number| context.shape(*number).is_some_and(|other| context.ground.covers(other, shape)))
-        .filter_map(|number| u32::try_from(number).ok().map(RuleId))
+    candidates(context, shape, index, |_| true)
 }
 
 /// Cuts the rule along one key and looks for a rule that takes each piece.

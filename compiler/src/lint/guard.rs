@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::witness::{Sample, find};
-use crate::model::{Builtin, Model, Stage, Verdict, canonical};
+use crate::model::{Builtin, Model, SetItemKind, Stage, Verdict, canonical};
 use crate::source::Span;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,11 +54,11 @@ fn search(context: &Context<'_>, named: bool) -> Option<Reached> {
         if context.cover(id).is_some() || (!named && is_deliberate(context, id)) {
             continue;
         }
+        let flat = context.ends(id, true).map(|(_, flat)| flat);
         let hit = open.iter().find_map(|(address, what)| {
-            let flat = context.ends(id, true).map(|(_, flat)| flat);
             let possible = flat.is_none_or(|flat| {
-                let by_address =
-                    flat.include.any || !flat.include.opaque.is_empty() || !flat.include.ported.is_empty();
+                let ported = flat.include.ported.iter().any(|(host, _)| may_hold(host, address));
+                let by_address = flat.include.any || !flat.include.opaque.is_empty() || ported;
                 let by_name = flat.include.named || !flat.include.names.is_empty();
                 if named {
                     by_name || by_address
@@ -97,6 +97,14 @@ fn search(context: &Context<'_>, named: bool) -> Option<Reached> {
 fn twin(address: &IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
     Some(if v6.is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(169, 254, 1, 1) }.into())
+}
+
+/// Whether the host of a `host:port` may have an address; a name may have any.
+fn may_hold(host: &SetItemKind, address: &IpAddr) -> bool {
+    match host {
+        SetItemKind::Range(range) => range.contains(*address),
+        _ => true,
+    }
 }
 
 fn with_name(sample: &Sample, named: bool) -> Sample {

@@ -22,6 +22,8 @@ macro_rules! catalogue {
         $(mod $code;)*
         /// Every code there is, in order.
         pub const ALL: &[&Lint] = &[$(&$code::LINT),*];
+        /// Their names, such as `RS0203`.
+        pub const CODES: &[&str] = &[$($code::LINT.code.0),*];
     };
 }
 

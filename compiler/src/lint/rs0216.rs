@@ -26,21 +26,24 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Edit, Safety};
-use crate::model::{AddressRange, SetItemKind};
+use crate::model::{AddressRange, SetItem, SetItemKind};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0216", Grade::Warning, include_str!("rs0216.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for expr in context.expressions() {
+        let whole = |item: &SetItem| matches!(&item.kind, SetItemKind::Range(range) if *range == AddressRange::ANY4);
+        if !expr.include.iter().any(whole) {
+            continue;
+        }
         let flat = context.flat(expr);
         if flat.include.any || flat.include.addresses.has_v6() {
             continue;
         }
         for item in &expr.include {
-            let whole = matches!(&item.kind, SetItemKind::Range(range) if *range == AddressRange::ANY4);
             let text = context.model.sources.text(item.span);
-            if whole && text != "any4" {
+            if whole(item) && text != "any4" {
                 found.push(
                     LINT.at(item.span, format!("`{text}` is every IPv4 address and no IPv6 address"))
                         .label("IPv4 only")

@@ -39,9 +39,11 @@ pub(super) const LINT: Lint = Lint::new("RS0403", Grade::Warning, include_str!("
 const MANY: usize = 256;
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    // A path can not have more rules than there are.
+    // There can not be more rules on a path than there are.
     let Some(first) = context.model.rules.get(MANY).and(context.model.rules.first()) else { return };
-    let worst = Policy::compile(context.shared.clone()).statistics().worst_checks;
+    // The tree itself is asked where the analysis does not know all that rules match.
+    let tree = || Policy::compile(context.shared.clone()).statistics().worst_checks;
+    let worst = context.analysis().crowd(MANY).unwrap_or_else(tree);
     if worst > MANY {
         found.push(
             LINT.at(first.head, format!("a decision may have to examine {worst} rules one by one"))

@@ -89,16 +89,21 @@ impl Sample {
 
     /// The verdict of the socks stage, by trying each rule.
     pub(crate) fn verdict(&self, model: &Model) -> Verdict {
-        let hit = |verdict| {
-            model.stage(Stage::Socks).any(|(_, rule)| rule.verdict == verdict && self.matches(model, rule))
-        };
-        if hit(Verdict::Block) {
-            Verdict::Block
-        } else if hit(Verdict::Pass) {
-            Verdict::Pass
-        } else {
-            oracle::default_for(model, self.command)
-        }
+        let verdict = self.ask(|request| {
+            let facts = Facts::from(request);
+            let mut verdict = None;
+            for (_, rule) in model.stage(Stage::Socks) {
+                let open = rule.verdict == Verdict::Block || verdict.is_none();
+                if open && oracle::matches(model, rule, &facts) == Truth::True {
+                    verdict = Some(rule.verdict);
+                }
+                if verdict == Some(Verdict::Block) {
+                    break;
+                }
+            }
+            verdict
+        });
+        verdict.unwrap_or_else(|| oracle::default_for(model, self.command))
     }
 }
 

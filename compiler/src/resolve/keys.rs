@@ -101,13 +101,3 @@ pub const KEYS: [Key; 19] = [
 
 /// Keys that the language will have once they are enforced.
 pub const LATER: [&str; 5] = ["country", "egress", "limit", "redirect", "via"];
-
-/// Codes of all diagnostics.
-pub const CODES: [&str; 58] = [
-    "RS0101", "RS0102", "RS0103", "RS0104", "RS0105", "RS0106", "RS0107", "RS0108", "RS0109", "RS0110",
-    "RS0111", "RS0112", "RS0113", "RS0114", "RS0115", "RS0116", "RS0117", "RS0118", "RS0201", "RS0202",
-    "RS0203", "RS0204", "RS0205", "RS0206", "RS0207", "RS0208", "RS0209", "RS0210", "RS0211", "RS0212",
-    "RS0213", "RS0214", "RS0215", "RS0216", "RS0301", "RS0302", "RS0303", "RS0305", "RS0306", "RS0307",
-    "RS0308", "RS0309", "RS0310", "RS0311", "RS0312", "RS0313", "RS0401", "RS0402", "RS0403", "RS0404",
-    "RS0501", "RS0502", "RS0503", "RS0504", "RS0507", "RS0601", "RS0602", "RS0603",
-];

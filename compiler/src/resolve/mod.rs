@@ -18,7 +18,7 @@ mod text;
 mod time;
 mod user;
 
-pub use keys::CODES;
+pub use crate::lint::CODES;
 
 use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
 use crate::list::List;

@@ -1,8 +1,8 @@
 //! Statements of the whole policy: `policy`, `default`, `lint`, `socksmethod:` and their like.
 
-use super::keys::CODES;
 use super::{LintAction, LintLevel, Resolver, legacy, silent};
 use crate::diagnostic::Code;
+use crate::lint::CODES;
 use crate::model::Stage;
 use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, Entry, Form, Statement, StatementKind, Word};
@@ -170,7 +170,7 @@ impl<'a> Resolver<'a> {
             "RS0104",
             word,
             message,
-            CODES,
+            CODES.iter().copied(),
             "codes look like `RS0302`; `rustsocks check --explain` knows them",
         );
         None

@@ -2,7 +2,7 @@
 
 use super::ast::File;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::resolve::CODES;
+use crate::lint::CODES;
 use crate::source::{Sources, Span};
 use crate::suggest::{did_you_mean, nearest};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub fn suppressions(file: &File, sources: &Sources, found: &mut Vec<Diagnostic>)
                 None => {
                     let message = format!("there is no lint `{word}`");
                     let report = Diagnostic::new(Code("RS0104"), Level::Error, span, message);
-                    found.push(match nearest(word, CODES) {
+                    found.push(match nearest(word, CODES.iter().copied()) {
                         Some(meant) => report.help(did_you_mean(meant)),
                         None => report.help("codes look like `RS0203`"),
                     });
