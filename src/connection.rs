@@ -128,10 +128,12 @@ async fn admit(
                     continue;
                 }
             },
-            Method::Certificate if caller.certificate.is_empty() => continue,
-            Method::Certificate => caller.method = Method::Certificate,
+            Method::Certificate if !caller.certificate.is_empty() => caller.method = Method::Certificate,
             Method::None => {}
-            Method::Gssapi | Method::PamUsername | Method::Password => continue,
+            Method::Certificate | Method::Gssapi | Method::PamUsername | Method::Password => {
+                failed.get_or_insert(CloseReason::AuthenticationFailed);
+                continue;
+            }
         }
         failed = None;
         break;

@@ -71,7 +71,11 @@ pub fn check(settings: &Auth, policy: &Policy) -> Result<(), SetupError> {
     if !cfg!(feature = "pam") {
         return Err(SetupError::NoPam);
     }
-    let asked = specs(model).filter(|spec| is_pam(&spec.method));
+    // In a rule the bare method is any service of it: a statement that names one is asked, and not
+    // the service of the settings.
+    let stated = |method: Method| offered(model).any(|spec| spec.method == method);
+    let in_rules = in_rules(model).filter(|spec| spec.service.is_some() || !stated(spec.method));
+    let asked = offered(model).chain(in_rules).filter(|spec| is_pam(&spec.method));
     let services: BTreeSet<&str> =
         asked.map(|spec| spec.service.as_deref().unwrap_or(&settings.pam_service)).collect();
     for service in services {
@@ -94,11 +98,20 @@ pub(super) fn groups(model: &Model) -> BTreeSet<Arc<str>> {
 
 /// Every method that a policy names.
 fn specs(model: &Model) -> impl Iterator<Item = &MethodSpec> {
-    let in_rules = tests(model).filter_map(|test| match test {
+    offered(model).chain(in_rules(model))
+}
+
+/// Those of the statements `socksmethod` and `clientmethod`.
+fn offered(model: &Model) -> impl Iterator<Item = &MethodSpec> {
+    model.methods.iter().chain(&model.client_methods)
+}
+
+fn in_rules(model: &Model) -> impl Iterator<Item = &MethodSpec> {
+    let named = tests(model).filter_map(|test| match test {
         Test::Method(specs) => Some(specs),
         _ => None,
     });
-    model.methods.iter().chain(&model.client_methods).chain(in_rules.flatten())
+    named.flatten()
 }
 
 fn tests(model: &Model) -> impl Iterator<Item = &Test> {

@@ -1,6 +1,7 @@
 //! The real server: what strangers with passwords may try on it.
 
-use crate::support::{Daemon, Target};
+use crate::support::{Daemon, Target, connect};
+use crate::wards::Services;
 use crate::wire::{answer, credentials, greet, login, users_file};
 use std::io::{Read, Write};
 use std::process::Command;
@@ -31,6 +32,37 @@ fn a_user_of_the_file_reaches_its_target() {
     let mut back = [0; 5];
     stream.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"hello");
+}
+
+/// Whether a client reaches its target where PAM is asked about its address.
+fn reaches(service: &str, rules: &str) -> bool {
+    let services = Services::new()
+        .service("permit", &["auth required pam_permit.so", "account required pam_permit.so"])
+        .service("deny", &["auth required pam_deny.so", "account required pam_deny.so"]);
+    let echo = Target::echo("127.0.0.1:0");
+    let policy = format!("policy 1\nclientmethod: {service}\n{rules}socks pass {{ to: @loopback }}\n");
+    let server = Daemon::start_with(&policy, |command| {
+        command.args(["--set", &format!("auth.pam_directory={:?}", services.path())]);
+    });
+    let mut stream = connect(server.socks());
+    let port = echo.address.port().to_be_bytes();
+    // Whom the server does not want, it may have cut off already.
+    let sent = stream.write_all(&[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port[0], port[1]]);
+    let mut reply = [0; 12];
+    let passed = sent.and_then(|()| stream.read_exact(&mut reply)).is_ok() && reply[..4] == [5, 0, 5, 0];
+    assert!(passed || reply == [0; 12], "a client that is not admitted is told nothing: {reply:?}");
+    passed
+}
+
+#[test]
+fn an_address_that_pam_refuses_gets_no_further_with_or_without_client_rules() {
+    let rule = "client pass known { clientmethod: pam.address }\n";
+    for rules in ["", rule] {
+        assert!(reaches("pam.address(permit)", rules), "{rules}");
+        assert!(!reaches("pam.address(deny)", rules), "{rules}");
+    }
+    assert!(reaches("pam.address(deny), none", ""), "the next method counts");
+    assert!(!reaches("certificate", ""), "a client without a certificate has shown none");
 }
 
 #[test]
@@ -99,7 +131,7 @@ fn row_40_after_ten_failures_an_address_is_not_even_looked_at() {
 
 /// A login, if the server does not turn away before it.
 fn login_if_let(proxy: std::net::SocketAddr, user: &[u8], password: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = crate::support::connect(proxy);
+    let mut stream = connect(proxy);
     stream.write_all(&[5, 1, 2]).ok()?;
     let mut choice = [0; 2];
     stream.read_exact(&mut choice).ok()?;
