@@ -1,6 +1,5 @@
 //! Flags that `serve` and `settings` share: what lies over the settings.
 
-use crate::settings::sections::Listener;
 use crate::settings::value::{ApiAddress, Listen};
 use crate::settings::{Effective, Layers, SettingsError};
 use std::path::PathBuf;
@@ -46,7 +45,7 @@ impl SettingsOptions {
             Layers { file: self.settings.clone(), environment: Layers::environment(), set: self.set.clone() };
         let mut effective = layers.resolve()?;
         if !self.listen.is_empty() {
-            let listeners = listeners(&self.listen, &effective);
+            let listeners = effective.listeners_at(&self.listen);
             effective.flag("--listen", "listeners", |settings| settings.listeners = listeners);
         }
         if let Some(path) = &self.policy {
@@ -60,19 +59,6 @@ impl SettingsOptions {
         }
         Ok(effective)
     }
-}
-
-/// The addresses of the flags in the place of those of the settings; all else of a listener stays.
-fn listeners(addresses: &[Listen], effective: &Effective) -> Vec<Listener> {
-    let mut known = effective.settings.listeners.iter();
-    let listener = |(number, address): (usize, &Listen)| {
-        let base = known.next().cloned().unwrap_or_else(|| Listener {
-            name: if number == 1 { "main".into() } else { format!("main{number}") },
-            ..Listener::default()
-        });
-        Listener { address: address.clone(), ..base }
-    };
-    (1..).zip(addresses).map(listener).collect()
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

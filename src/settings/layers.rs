@@ -1,5 +1,7 @@
 //! Lays file, environment and flags over the defaults, and remembers where each value came from.
 
+use super::sections::Listener;
+use super::value::Listen;
 use super::{Settings, nearest, text};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,10 +139,30 @@ impl Effective {
         self.origins.insert(path.into(), Origin::Flag(flag));
     }
 
+    /// Listeners at these addresses in the place of those that are set; all else of each stays.
+    pub fn listeners_at(&self, addresses: &[Listen]) -> Vec<Listener> {
+        let mut known = self.settings.listeners.iter();
+        let listener = |(number, address): (usize, &Listen)| {
+            let base = known.next().cloned().unwrap_or_else(|| Listener {
+                name: if number == 1 { "main".into() } else { format!("main{number}") },
+                ..Listener::default()
+            });
+            Listener { address: address.clone(), ..base }
+        };
+        (1..).zip(addresses).map(listener).collect()
+    }
+
     fn assign(&mut self, path: &str, value: &str, origin: Origin, said: &str) -> Result<(), SettingsError> {
         let bad = |message| SettingsError::BadValue { origin: said.into(), message };
         if path == "listeners" {
-            self.settings.listeners = text::parse(value).map_err(bad)?;
+            // A listener as RON has parentheses; an address has none.
+            self.settings.listeners = if value.contains('(') || value.trim() == "[]" {
+                text::parse(value).map_err(bad)?
+            } else {
+                let addresses = value.split(',').map(|address| address.trim().parse());
+                let addresses: Result<Vec<Listen>, _> = addresses.collect();
+                self.listeners_at(&addresses.map_err(|error| bad(error.to_string()))?)
+            };
         } else {
             let (section, field) = path.split_once('.').unwrap_or((path, ""));
             let set = self.settings.section_mut(section).map(|section| section.set(field, value));
@@ -171,6 +193,15 @@ pub struct Layers {
 }
 
 const PREFIX: &str = "RUSTSOCKS_";
+
+/// Variables called as the flags are. Like these they go before the full name of the same setting.
+const SHORT: [(&str, &str); 5] = [
+    ("RUSTSOCKS_ALLOW_OPEN", "policy.allow_open"),
+    ("RUSTSOCKS_API", "api.listen"),
+    ("RUSTSOCKS_LISTEN", "listeners"),
+    ("RUSTSOCKS_POLICY", "policy.path"),
+    ("RUSTSOCKS_STORE", "store.dir"),
+];
 
 impl Layers {
     /// The environment of this process.
@@ -204,8 +235,12 @@ impl Layers {
     }
 
     fn apply_environment(&self, effective: &mut Effective) -> Result<(), SettingsError> {
-        let known: BTreeMap<String, String> = paths().map(|path| (variable_of(&path), path)).collect();
-        for (name, value) in &self.environment {
+        let long = paths().map(|path| (variable_of(&path), path));
+        let short = SHORT.map(|(name, path)| (name.to_owned(), path.to_owned()));
+        let known: BTreeMap<String, String> = long.chain(short).collect();
+        let is_short = |name: &str| SHORT.iter().any(|(short, _)| *short == name);
+        let (last, first): (Vec<_>, Vec<_>) = self.environment.iter().partition(|(name, _)| is_short(name));
+        for (name, value) in first.into_iter().chain(last) {
             if !name.starts_with(PREFIX) || is_not_ours(name) {
                 continue;
             }

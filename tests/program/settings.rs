@@ -85,6 +85,34 @@ fn special_flags_are_named_as_the_origin() {
 }
 
 #[test]
+fn variables_may_be_called_as_the_flags_are() {
+    let all = |command: &mut Command| {
+        command.arg("--json").env("RUSTSOCKS_LISTEN", "127.0.0.1:0, [::1]:7").env("RUSTSOCKS_API", "none");
+        command.env("RUSTSOCKS_POLICY", "x.policy").env("RUSTSOCKS_STORE", "records");
+        command.env("RUSTSOCKS_ALLOW_OPEN", "true").env("RUSTSOCKS_API_LISTEN", "127.0.0.1:1");
+    };
+    let said = settings(all);
+    let (listeners, origin) = value(&said.out, "listeners");
+    assert_eq!((&*origin, &listeners[0]["address"]), ("RUSTSOCKS_LISTEN", &"127.0.0.1:0".into()));
+    assert_eq!((&listeners[1]["address"], &listeners[1]["name"]), (&"[::1]:7".into(), &"main2".into()));
+    assert_eq!(value(&said.out, "api.listen"), ("none".into(), "RUSTSOCKS_API".into()));
+    assert_eq!(value(&said.out, "policy.path"), ("x.policy".into(), "RUSTSOCKS_POLICY".into()));
+    assert_eq!(value(&said.out, "policy.allow_open"), (true.into(), "RUSTSOCKS_ALLOW_OPEN".into()));
+    assert_eq!(value(&said.out, "store.dir"), ("records".into(), "RUSTSOCKS_STORE".into()));
+    let said = settings(|command| {
+        all(command);
+        command.args(["--store", "other", "--set", "listeners=127.0.0.1:9"]);
+    });
+    assert_eq!(value(&said.out, "store.dir"), ("other".into(), "--store".into()));
+    assert_eq!(value(&said.out, "listeners").0[0]["address"], "127.0.0.1:9");
+    let said = settings(|command| {
+        command.env("RUSTSOCKS_LISTEN", "here");
+    });
+    assert_eq!(said.code(), 78);
+    assert!(said.err.contains("`RUSTSOCKS_LISTEN`: `here` is not an address to listen on"), "{said:?}");
+}
+
+#[test]
 fn what_kubernetes_says_of_a_service_is_not_taken_for_a_setting() {
     let said = settings(|command| {
         command
