@@ -213,11 +213,30 @@ fn past(args: &Args, source: &Source, session: &SessionView) -> Result<Exit, Fai
     }
     let reason = session.close_reason.as_deref().unwrap_or("under way");
     let mut notes = vec![format!("session {}  {}, {reason}, {}", session.id, session.status, session.start)];
-    if session.verdict.is_none() {
-        notes.push("the policy was not asked for a verdict in that session".into());
-    }
+    notes.push(on_record(session));
     notes.extend(caveat);
+    // A name whose addresses were all blocked was never dialled: the record has no address.
+    let needed = sample.addresses.is_empty() && explain::answer(&policy, &sample) == Outcome::NeedsAddress;
+    if sample.name().is_some() && needed && !args.offline {
+        resolve(args, &mut sample)?;
+        if !sample.addresses.is_empty() {
+            notes.push("the record has no address: these are what the name has now".into());
+        }
+    }
     Ok(show(args, &policy, &sample, Some(notes)))
+}
+
+/// What the record says of the verdict.
+fn on_record(session: &SessionView) -> String {
+    let Some(verdict) = &session.verdict else {
+        return "the policy was not asked for a verdict in that session".into();
+    };
+    let (rule, place) = (session.rule.as_deref(), session.rule_place.as_deref().unwrap_or_default());
+    let by = match rule {
+        Some(rule) if !place.is_empty() => format!("`{rule}`  {place}"),
+        _ => "the default".into(),
+    };
+    format!("on record  {verdict} by {by}")
 }
 
 /// The words of a request that was made.

@@ -1,6 +1,6 @@
 //! curl through the real binary: every way to name a target, and what the policy says to each.
 
-use crate::support::{Daemon, Said, Target, command, run, wait_for};
+use crate::support::{Daemon, Said, Target, command, run, rustsocks, wait_for};
 use std::net::SocketAddr;
 
 const LOOPBACK: &str = "policy 1\nsocks pass loopback { to: @loopback }\n";
@@ -59,5 +59,10 @@ fn the_embedded_policy_blocks_loopback_and_the_record_names_the_rule() {
     for record in records {
         assert_eq!(record["rule"], "not-the-internet", "{record}");
         assert!(record["rule_place"].as_str().unwrap().starts_with("default.policy:"), "{record}");
+        let id = record["id"].as_str().unwrap();
+        let why = run(rustsocks().args(["explain", id, "--store"]).arg(daemon.dir().join("store")));
+        assert_eq!(why.code(), 1, "{why:?}");
+        assert!(why.out.contains("on record  block by `not-the-internet`  default.policy:"), "{why:?}");
+        assert!(why.out.contains("BLOCK  by `not-the-internet`  default.policy:"), "{record}: {why:?}");
     }
 }
