@@ -65,6 +65,17 @@ impl Client {
         self.connect().is_ok()
     }
 
+    /// Whether what listens there answers as a rustsocks does, without a long wait.
+    pub fn is_ours(&self) -> bool {
+        let mut body = Vec::new();
+        let answer = self.request("GET", "/health", &[], Some(GLANCE)).ok();
+        let read = answer.map(|mut answer| answer.by_ref().take(64 * 1_024).read_to_end(&mut body));
+        let health = read.and_then(Result::ok).and_then(|_| serde_json::from_slice(&body).ok());
+        health.is_some_and(|health: serde_json::Value| {
+            health.get("policy").is_some_and(serde_json::Value::is_string)
+        })
+    }
+
     /// Reads JSON.
     ///
     /// # Errors
@@ -297,6 +308,9 @@ pub fn percent_encoded(text: &str) -> String {
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an answer may take where nobody is known to be.
+const GLANCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

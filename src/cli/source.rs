@@ -139,7 +139,14 @@ impl SourceOptions {
 
     fn local(&self, settings: &Settings) -> Result<Option<Client>, Failure> {
         let token = self.token()?;
-        Ok(records::socket(settings).map(|path| Client::new(Place::Socket(path), token)))
+        let socket = records::socket(settings).map(|path| Client::new(Place::Socket(path), token.clone()));
+        if socket.as_ref().is_some_and(Client::is_there) || settings.store.dir.is_some() {
+            return Ok(socket);
+        }
+        // One that keeps its records in another folder, or runs as another user, answers over TCP.
+        let address = settings.api.listen.0.map(|address| Place::Tcp(address.to_string()));
+        let other = address.map(|place| Client::new(place, token)).filter(Client::is_ours);
+        Ok(other.or(socket))
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
