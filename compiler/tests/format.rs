@@ -8,11 +8,13 @@ const PIECES: [&str; 10] =
     ["# c, d\n", " # c\n", "\n# c\n\n\n# d\n", "\n\n\n", "\r\n", "\r", ",", "\u{A0}", " except ", " not "];
 
 /// Every form that a statement has.
-const STATEMENTS: [&str; 26] = [
+const STATEMENTS: [&str; 28] = [
     "policy 1",
     "default block",
     "default { client: pass  socks: block  log: error }",
     "include \"a.policy\"",
+    "include a\\\\b.policy",
+    "set a from lists/a",
     "lint allow RS0302, RS0303 \"for a reason\"",
     "set a { 10.0.0.0/8, .a.com except 10.0.0.1, 10.0.0.2 }",
     "set a {\n  10.0.0.0/8,\n\n  .a.com\n  except\n  10.0.0.1\n}",

@@ -30,11 +30,7 @@ fn statement(statement: &Statement, out: &mut Out<'_>) {
         StatementKind::Default(Default::Block(inner)) => headed("default", statement.span, inner, out),
         StatementKind::Definition(one) => definition(one, statement.span, out),
         StatementKind::Include(one) => {
-            let path = match one.path.form {
-                Form::Quoted => out.under(one.path.span).to_owned(),
-                _ => format!("\"{}\"", one.path.text),
-            };
-            words(&["include", &path], out);
+            words(&["include", &path(&one.path, out)], out);
         }
         StatementKind::Invariant(one) => {
             let head = format!("{} {}", one.kind.text, one.verdict.text);
@@ -260,13 +256,9 @@ fn definition(one: &Definition, whole: Span, out: &mut Out<'_>) {
     let name = written(&one.name, out);
     let head = format!("{} {name}", one.kind.keyword());
     match &one.body {
-        Body::From(path) => {
-            out.comments_before(path.span.start.max(whole.start));
-            let path = match path.form {
-                Form::Quoted => written(path, out),
-                _ => format!("\"{}\"", path.text),
-            };
-            words(&[&head, "from", &path], out);
+        Body::From(from) => {
+            out.comments_before(from.span.start.max(whole.start));
+            words(&[&head, "from", &path(from, out)], out);
         }
         Body::Values(body) => {
             out.comments_before(body.span.start);
@@ -352,5 +344,13 @@ fn written(word: &Word, out: &Out<'_>) -> String {
     match word.form {
         Form::Bare | Form::Broken => word.text.to_string(),
         Form::Quoted | Form::Regex => out.under(word.span).to_owned(),
+    }
+}
+
+/// A path, which stands in quotes.
+fn path(word: &Word, out: &Out<'_>) -> String {
+    match word.form {
+        Form::Quoted => out.under(word.span).to_owned(),
+        Form::Bare | Form::Broken | Form::Regex => format!("\"{}\"", word.text.replace('\\', "\\\\")),
     }
 }

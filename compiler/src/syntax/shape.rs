@@ -31,7 +31,7 @@ impl File {
             StatementKind::Definition(definition) => {
                 words(definition.kind.keyword(), [&definition.name], shape);
                 match &definition.body {
-                    Body::From(path) => words("from", [path], shape),
+                    Body::From(path) => path_shape("from", path, shape),
                     Body::Values(body) => {
                         shape.push('{');
                         values_shape(&body.values, shape);
@@ -40,7 +40,7 @@ impl File {
                     }
                 }
             }
-            StatementKind::Include(include) => words("include", [&include.path], shape),
+            StatementKind::Include(include) => path_shape("include", &include.path, shape),
             StatementKind::Invariant(invariant) => {
                 words("", [&invariant.kind, &invariant.verdict], shape);
                 block_shape(&invariant.block, shape);
@@ -133,6 +133,11 @@ fn words<'a>(head: &str, words: impl IntoIterator<Item = &'a Word>, shape: &mut 
         };
         _ = write!(shape, " {mark}{}", word.text);
     }
+}
+
+/// Quotes around a path say nothing.
+fn path_shape(head: &str, path: &Word, shape: &mut String) {
+    _ = write!(shape, " {head} {}", path.text);
 }
 
 fn block_shape(block: &Block, shape: &mut String) {
