@@ -187,12 +187,13 @@ async fn carry(
     let Some(live) = attempt.establish() else { return CloseReason::InternalError };
     let recheck = road.settings.policy.ask_live_sessions_again.then_some(asked);
     let counters = Arc::clone(&live.counters);
-    let cut = async {
+    // Pinned here, since a future that is handed on takes its room twice.
+    let cut = std::pin::pin!(async {
         tokio::select! {
             () = live.kill.cancelled() => CloseReason::Killed,
             () = recheck::blocked(road, policy, recheck, live.record.target, attempt) => CloseReason::BlockedByReload,
         }
-    };
+    });
     tunnel.run(&road.clocks, &road.pipes, &counters, cut).await
 }
 

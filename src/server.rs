@@ -17,6 +17,7 @@ use crate::limits::count;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::future::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -81,8 +82,8 @@ async fn accept(road: Arc<Road>, listener: Arc<Listener>, tasks: TaskTracker, st
                     Ok(place) => {
                         let arrival = Arrival::new(stream, client, Arc::clone(&listener), place);
                         let journey = connection::serve(Arc::clone(&road), arrival);
-                        let now = stop.now.clone();
-                        tasks.spawn(async move { now.run_until_cancelled(journey).await });
+                        // Not from within an async block: that would hold the journey several times over.
+                        tasks.spawn(journey.with_cancellation_token_owned(stop.now.clone()));
                     }
                     Err(full) => {
                         count(&road.tally.shed_for_limits);

@@ -87,12 +87,12 @@ impl Drop for Started {
     }
 }
 
-/// What a process has cost so far.
+/// What a process and all that it has started have cost so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// Processor time in seconds, user and system.
     pub cpu: f64,
-    /// Resident memory in KiB.
+    /// Memory in KiB: its own and its share of what is shared.
     pub memory: f64,
 }
 
@@ -100,14 +100,45 @@ impl Cost {
     /// Reads it; `None` where the process is unknown or not there.
     pub fn of(pid: Option<u32>) -> Option<Self> {
         let pid = pid?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name in parentheses may hold anything; what follows it does not.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let memory = resident.split_whitespace().next()?.parse().ok()?;
-        // USER_HZ is 100 on every Linux that we run on.
-        Some(Self { cpu: (ticks(11)? + ticks(12)?) / 100.0, memory })
+        let mut cost = Self { cpu: own_time(pid)?, memory: memory(pid)? };
+        // Some servers are many processes.
+        for child in children(pid) {
+            // It may have ended; then its time is in that of its parent.
+            if let Some(further) = Self::of(Some(child)) {
+                cost.cpu += further.cpu;
+                cost.memory += further.memory;
+            }
+        }
+        Some(cost)
     }
+}
+
+/// The time of a process and of those children that it has buried.
+fn own_time(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; what follows it does not.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks: f64 = fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum();
+    // USER_HZ is 100 on every Linux that we run on.
+    Some(ticks / 100.0)
+}
+
+fn memory(pid: u32) -> Option<f64> {
+    let value = |file: &str, name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+    };
+    value("smaps_rollup", "Pss:").or_else(|| value("status", "VmRSS:"))
+}
+
+/// Those whose parent is the process.
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&child| parent(child) == Some(pid)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

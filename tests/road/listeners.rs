@@ -1,7 +1,7 @@
 //! Listeners of every kind, and load balancers in front of them.
 
 use crate::proxy::{OPEN, Proxy, receive, request, rest, send};
-use crate::support::{Target, connect};
+use crate::support::{Kept, Target, command, connect, tunnel};
 use rustsocks::session::CloseReason;
 use rustsocks::settings::sections::Listener;
 use rustsocks::settings::value::Listen;
@@ -131,4 +131,30 @@ fn nobody_else_may_say_who_it_is() {
     assert_eq!(rest(&mut stream), b"");
     let record = proxy.ended(1).remove(0);
     assert!(record.client.ip().is_loopback());
+}
+
+#[test]
+fn a_service_manager_hands_over_the_socket() {
+    let target = Target::echo("127.0.0.1:0");
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("is bound");
+    let dir = tempfile::tempdir().expect("a folder");
+    let policy = dir.path().join("test.policy");
+    std::fs::write(&policy, "policy 1\nsocks pass home { from: @loopback  to: @loopback }\n")
+        .expect("a policy");
+    // As sd_listen_fds(3) has it: descriptors from 3 on, meant for the process that is told its own id.
+    let hand_over = r#"exec 3<&0 </dev/null
+        export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=door
+        exec "$@""#;
+    let mut manager = command("sh");
+    manager.args(["-c", hand_over, "sh", env!("CARGO_BIN_EXE_rustsocks"), "serve"]);
+    manager.args(["--listen", "inherit:door", "--api", "none", "--policy"]).arg(&policy);
+    manager.arg("--store").arg(dir.path().join("store"));
+    manager.stdin(std::os::fd::OwnedFd::from(socket)).stdout(std::process::Stdio::null());
+    let _server = Kept(manager.spawn().expect("starts"));
+    // The descriptor here is closed: a server that does not start shows as a reset.
+    drop(manager);
+    let mut stream = tunnel(address, target.address).expect("passes");
+    send(&mut stream, b"hello");
+    assert_eq!(&receive::<5>(&mut stream), b"hello");
 }

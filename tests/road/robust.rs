@@ -170,7 +170,7 @@ fn row_20_an_idle_tunnel_is_two_descriptors_and_little_memory() {
         more as f64 / count as f64
     );
     assert!(more <= 2 * count + 16, "{more} descriptors");
-    assert!(grown as usize <= 12 * count + 2_048, "{grown} KiB");
+    assert!(grown as usize <= 6 * count + 2_048, "{grown} KiB");
     let mut pair = (clients, targets);
     for (client, target) in pair.0.iter_mut().zip(&mut pair.1).take(50) {
         send(client, b"alive");
