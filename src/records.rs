@@ -77,6 +77,7 @@ impl Records {
             batch: settings.store.batch,
             flush: settings.store.flush.get(),
             retention: settings.store.retention.limit(),
+            ..QueueOptions::default()
         };
         let writer = Writer::start(store.clone(), queue, Box::new(metrics.store_write()))
             .map_err(RecordsError::Thread)?;
@@ -86,6 +87,7 @@ impl Records {
         let sinks: Vec<Arc<dyn Sink>> =
             vec![Arc::new(writer.clone()), metrics.clone(), Arc::new(log), Arc::new(events.clone())];
         let sessions = Sessions::new(sinks);
+        writer.watch(sessions.clone());
         Ok(Self { sessions, store, writer, metrics, events, recovered, dir })
     }
 

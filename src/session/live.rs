@@ -26,6 +26,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// All that has moved, in one number that changes when anything does.
+    pub fn moved(&self) -> u64 {
+        let counts = [&self.bytes_sent, &self.bytes_received, &self.packets_sent, &self.packets_received];
+        counts.iter().fold(0, |sum: u64, count| sum.wrapping_add(count.load(Ordering::Relaxed)))
+    }
+
     /// Writes the counts into a record.
     pub fn store_in(&self, record: &mut SessionRecord) {
         record.bytes_sent = self.bytes_sent.load(Ordering::Relaxed);

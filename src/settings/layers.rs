@@ -195,9 +195,10 @@ pub struct Layers {
 const PREFIX: &str = "RUSTSOCKS_";
 
 /// Variables called as the flags are. Like these they go before the full name of the same setting.
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 6] = [
     ("RUSTSOCKS_ALLOW_OPEN", "policy.allow_open"),
     ("RUSTSOCKS_API", "api.listen"),
+    ("RUSTSOCKS_API_TOKENS_FILE", "api.tokens"),
     ("RUSTSOCKS_LISTEN", "listeners"),
     ("RUSTSOCKS_POLICY", "policy.path"),
     ("RUSTSOCKS_STORE", "store.dir"),

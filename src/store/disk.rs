@@ -273,6 +273,23 @@ impl DiskStore {
     }
 }
 
+/// Periods of records that mostly end on the same day: one look at the calendar for all of them.
+struct Periods<'s> {
+    store: &'s DiskStore,
+    last: Option<(i64, u32)>,
+}
+
+impl Periods<'_> {
+    fn of(&mut self, at: UnixMicros) -> u32 {
+        const DAY: i64 = 86_400_000_000;
+        let day = at.0.div_euclid(DAY);
+        match self.last {
+            Some((last, period)) if last == day => period,
+            _ => self.last.insert((day, self.store.period_of(at))).1,
+        }
+    }
+}
+
 impl Segments {
     /// Closes those that were not used for longest. A reader that still has one keeps it.
     fn make_room(&mut self, open: usize) {
@@ -301,8 +318,9 @@ impl Store for DiskStore {
         writing.revisions.drain(..forgotten);
         let when = |record: &Arc<SessionRecord>| record.end.unwrap_or(record.start);
         let mut parts: BTreeMap<u32, Vec<Arc<SessionRecord>>> = BTreeMap::new();
+        let mut periods = Periods { store: self, last: None };
         for record in &batch.ended {
-            parts.entry(self.period_of(when(record))).or_default().push(record.clone());
+            parts.entry(periods.of(when(record))).or_default().push(record.clone());
         }
         let now = self.period_of(batch.at);
         if !batch.began.is_empty() || !batch.revisions.is_empty() || parts.is_empty() {

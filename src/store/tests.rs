@@ -377,7 +377,8 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     use crate::session::Sink;
     let store = Arc::new(Moody::default());
     store.fails.store(true, std::sync::atomic::Ordering::Relaxed);
-    let options = QueueOptions { queue: 100, batch: 10, flush: Duration::from_millis(5), retention: None };
+    let flush = Duration::from_millis(5);
+    let options = QueueOptions { queue: 100, batch: 10, flush, retention: None, ..QueueOptions::default() };
     let writer = Writer::start(store.clone(), options, Box::new(|_| ())).expect("a thread");
     for seed in 0..500 {
         writer.ended(&Arc::new(sample(seed)), false);
@@ -408,4 +409,32 @@ fn a_session_that_begins_and_ends_in_one_batch_leaves_no_mark() {
     let kept = store.kept.lock().expect("sound");
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].ended.clone(), kept[0].began.clone()), (vec![short], vec![long]));
+}
+
+#[test]
+fn a_session_that_a_crash_cuts_off_keeps_its_last_known_counts() {
+    use crate::session::Sessions;
+    use std::sync::atomic::Ordering;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = DiskStore::open(dir.path(), DiskOptions::default(), UnixMicros::now()).expect("it opens").0;
+    let heartbeat = Duration::ZERO;
+    let options = QueueOptions { flush: Duration::from_millis(5), heartbeat, ..QueueOptions::default() };
+    let writer = Writer::start(Arc::new(store), options, Box::new(|_| ())).expect("a thread");
+    let sessions = Sessions::new(vec![Arc::new(writer.clone())]);
+    writer.watch(sessions.clone());
+    let mut record = sample(1);
+    record.end = None;
+    record.status = Status::Active;
+    let live = sessions.begin(&record);
+    // The first flush writes that it began, the next ones what has moved.
+    for _ in 0..3 {
+        live.counters.bytes_received.fetch_add(1_000, Ordering::Relaxed);
+        assert!(writer.flush(Duration::from_secs(60)));
+    }
+    writer.stop();
+    let (store, recovered) =
+        DiskStore::open(dir.path(), DiskOptions::default(), UnixMicros::now()).expect("it opens");
+    assert_eq!(recovered.interrupted, 1);
+    let kept = store.find(record.id).expect("it reads").expect("is on record");
+    assert_eq!((kept.status, kept.bytes_received), (Status::Interrupted, 3_000));
 }

@@ -4,8 +4,8 @@
 //! is slow, full or gone, records are dropped and counted; nobody waits.
 
 use super::{Batch, Revision, Store, StoreError};
-use crate::session::{SessionId, SessionRecord, Sink, UnixMicros};
-use std::collections::HashSet;
+use crate::session::{SessionId, SessionRecord, Sessions, Sink, UnixMicros};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,16 +23,19 @@ pub struct QueueOptions {
     pub flush: Duration,
     /// How long records are kept; `None` for ever.
     pub retention: Option<Duration>,
+    /// How often the counts of sessions under way are written down, for the record that a crash leaves.
+    pub heartbeat: Duration,
 }
 
 impl Default for QueueOptions {
-    /// 16,384 records, 1,000 at once or 250 ms, kept for 90 days.
+    /// 16,384 records, 1,000 at once or 250 ms, kept for 90 days; counts once a minute.
     fn default() -> Self {
         Self {
             queue: 16_384,
             batch: 1_000,
             flush: Duration::from_millis(250),
             retention: Some(Duration::from_secs(90 * 86_400)),
+            heartbeat: Duration::from_secs(60),
         }
     }
 }
@@ -70,6 +73,8 @@ struct Shared {
     /// What has left the queue and is not known to be safe yet.
     writing: Mutex<Vec<Arc<SessionRecord>>>,
     wake: Condvar,
+    /// The sessions under way; let go when the thread ends, since they know the writer too.
+    live: Mutex<Option<Sessions>>,
     figures: Figures,
     is_stopping: AtomicBool,
 }
@@ -111,14 +116,20 @@ impl Writer {
             queue: Mutex::default(),
             writing: Mutex::default(),
             wake: Condvar::new(),
+            live: Mutex::default(),
             figures: Figures::default(),
             is_stopping: AtomicBool::new(false),
         });
         let mine = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || Work { shared: mine, store, observe, expired: None }.run())?;
+            .spawn(move || Work::new(mine, store, observe).run())?;
         Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Where the counts of sessions under way are found.
+    pub fn watch(&self, sessions: Sessions) {
+        *self.shared.live() = Some(sessions);
     }
 
     /// A policy that records may name from now on.
@@ -201,6 +212,10 @@ impl Shared {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn live(&self) -> MutexGuard<'_, Option<Sessions>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,21 +227,34 @@ struct Work {
     store: Arc<dyn Store>,
     observe: Observe,
     expired: Option<Instant>,
+    beat: Instant,
+    /// What had moved through sessions under way at the last beat.
+    moved: HashMap<SessionId, u64>,
+    /// The last session whose counts were written down, if there were too many for one beat.
+    reached: Option<SessionId>,
 }
 
 impl Work {
+    fn new(shared: Arc<Shared>, store: Arc<dyn Store>, observe: Observe) -> Self {
+        let beat = Instant::now();
+        Self { shared, store, observe, expired: None, beat, moved: HashMap::new(), reached: None }
+    }
+
     fn run(mut self) {
-        let mut heartbeat = Instant::now();
-        let mut marked = 0_usize;
+        let mut marked = false;
         loop {
             let (mut batch, flushes) = self.take();
             let is_stopping = self.shared.is_stopping.load(Ordering::Acquire);
             // While sessions go on, a mark of time is left now and then: when they ended at last.
-            let beats = marked > 0 && heartbeat.elapsed() >= HEARTBEAT;
-            marked += batch.began.len();
+            let beats = marked && !is_stopping && self.beat.elapsed() >= self.shared.options.heartbeat;
+            marked |= !batch.began.is_empty();
+            batch.at = UnixMicros::now();
+            if beats {
+                self.beat = Instant::now();
+                // INVARIANT: those still under way have not ended in this batch: it was taken before.
+                batch.began.extend(self.moved_on(batch.at));
+            }
             if !batch.is_empty() || beats {
-                batch.at = UnixMicros::now();
-                heartbeat = Instant::now();
                 if !self.write(&batch) && is_stopping {
                     self.drop_batch(&batch);
                 }
@@ -239,9 +267,34 @@ impl Work {
                 break;
             }
         }
+        *self.shared.live() = None;
         if let Err(error) = self.store.close() {
             tracing::error!(%error, "the store does not close");
         }
+    }
+
+    /// Sessions under way whose counts have moved since they were written down, with the counts.
+    fn moved_on(&mut self, now: UnixMicros) -> Vec<Arc<SessionRecord>> {
+        let Some(sessions) = self.shared.live().clone() else { return Vec::new() };
+        let active = sessions.active();
+        let before = std::mem::take(&mut self.moved);
+        let mut news = Vec::new();
+        let last = self.reached.take();
+        for live in active {
+            let known = before.get(&live.record.id).copied().unwrap_or(0);
+            let moved = live.counters.moved();
+            let is_its_turn = last.is_none_or(|last| live.record.id > last);
+            if moved == known || !is_its_turn || news.len() >= COUNTS {
+                self.moved.insert(live.record.id, known);
+                if moved != known && is_its_turn && self.reached.is_none() {
+                    self.reached = news.last().map(|record: &Arc<SessionRecord>| record.id);
+                }
+                continue;
+            }
+            self.moved.insert(live.record.id, moved);
+            news.push(Arc::new(live.snapshot(now)));
+        }
+        news
     }
 
     /// Waits for a batch to be due and takes it.
@@ -342,4 +395,5 @@ impl Work {
 
 const RETRY: Duration = Duration::from_secs(1);
 const COMPLAINT: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(60);
+/// Sessions whose counts are written down in one beat; the others have their turn in the next.
+const COUNTS: usize = 10_000;

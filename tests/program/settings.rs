@@ -66,6 +66,17 @@ fn every_setting_can_be_said_in_the_environment_and_comes_out_as_it_went_in() {
 }
 
 #[test]
+fn the_file_of_tokens_may_be_named_as_a_secret() {
+    let said = settings(|command| {
+        command.arg("--json").env("RUSTSOCKS_API_TOKENS_FILE", "/run/secrets/tokens");
+    });
+    assert_eq!(
+        value(&said.out, "api.tokens"),
+        ("/run/secrets/tokens".into(), "RUSTSOCKS_API_TOKENS_FILE".into())
+    );
+}
+
+#[test]
 fn special_flags_are_named_as_the_origin() {
     let said = settings(|command| {
         command.args(["--json", "--listen", "[::1]:0", "--listen", "*:9", "--api", "none"]);

@@ -1,10 +1,11 @@
 //! The session commands, against a running server and against the store it left.
 
-use super::support::{Daemon, Said, Target, command, run, rustsocks, tunnel, wait_for};
+use super::support::{Daemon, Kept, Said, Target, command, run, rustsocks, tunnel, wait_for};
 use super::{POLICY, busy, closed, recorded};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 fn ask(store: &Path, arguments: &[&str]) -> Said {
     run(rustsocks().args(arguments).arg("--store").arg(store))
@@ -78,7 +79,7 @@ fn tap_prints_decisions_as_they_are_taken() {
     let mut tap = command(env!("CARGO_BIN_EXE_rustsocks"));
     tap.args(["tap", "--json", "--kind", "block,end", "--count", "2", "--store"])
         .arg(daemon.dir().join("store"));
-    let mut tap = super::support::Kept(tap.stdout(Stdio::piped()).spawn().expect("starts"));
+    let mut tap = Kept(tap.stdout(Stdio::piped()).spawn().expect("starts"));
     let out = tap.0.stdout.take().expect("is piped");
     let reader =
         std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).collect::<Vec<_>>());
@@ -96,4 +97,42 @@ fn tap_prints_decisions_as_they_are_taken() {
         assert!(event["event"] == "block" || event["event"] == "end");
         assert!(event["data"]["id"].is_string());
     }
+}
+
+#[test]
+fn the_live_screen_shows_sessions_and_ends_by_a_key() {
+    let (daemon, live) = busy();
+    let size = nix::pty::Winsize { ws_row: 40, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = nix::pty::openpty(Some(&size), None).expect("a terminal");
+    let mut top = {
+        // Whatever holds an end of the terminal is gone with this block, except the program.
+        let slave = terminal.slave;
+        let end = || Stdio::from(slave.try_clone().expect("a descriptor"));
+        let mut top = rustsocks();
+        top.arg("top").arg("--store").arg(daemon.dir().join("store")).env("TERM", "xterm");
+        Kept(top.stdin(end()).stdout(end()).stderr(end()).spawn().expect("starts"))
+    };
+    let mut keys = std::fs::File::from(terminal.master);
+    let mut screen = keys.try_clone().expect("a descriptor");
+    let (told, shown) = std::sync::mpsc::channel();
+    // Reads to the end, or the program would wait for room in the terminal.
+    let reader = std::thread::spawn(move || {
+        let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+        while let Ok(length @ 1..) = screen.read(&mut buffer) {
+            all.extend_from_slice(&buffer[..length]);
+            let text = String::from_utf8_lossy(&all);
+            if ["under", "bytes", "inside", "10.1.2.3"].iter().all(|word| text.contains(word)) {
+                // Whoever listened may have heard it already.
+                let _heard = told.send(());
+            }
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    });
+    let is_shown = shown.recv_timeout(Duration::from_secs(60)).is_ok();
+    keys.write_all(b"q").expect("is heard");
+    let status = wait_for("the screen to end", || top.0.try_wait().expect("a child"));
+    drop((keys, live));
+    let screen = reader.join().expect("reads");
+    assert!(is_shown, "{screen:?}");
+    assert!(status.success(), "{screen:?}");
 }
