@@ -270,3 +270,55 @@ proptest! {
         }
     }
 }
+
+/// A text, looked at as `check` does in the year 2026.
+fn looked_at(text: &str) -> (Loaded, Vec<rustsocks_compiler::diagnostic::Diagnostic>) {
+    let files: BTreeMap<String, String> = [("p.policy".to_owned(), text.to_owned())].into();
+    let loaded = load("p.policy", &files, &HostFacts::default(), None);
+    let found = run(&loaded, &Options { now: Some(Timestamp(1_790_000_000)), ..Options::default() });
+    (loaded, found)
+}
+
+#[test]
+fn nobody_reaches_what_the_client_stage_keeps_shut() {
+    let claims = |text: &str| -> Vec<&str> {
+        let codes = looked_at(text).1.into_iter().map(|one| one.code.0);
+        codes.filter(|code| ["RS0301", "RS0302", "RS0312", "RS0313"].contains(code)).collect()
+    };
+    let shut = "client block q { from: any }\n";
+    let narrow = "client pass lan { from: 10.0.0.0/8 }\n";
+    assert_eq!(claims(&format!("{shut}socks pass b {{ to: any }}\n")), [""; 0]);
+    assert_eq!(claims(&format!("{shut}socks pass b {{ to: x.com  port: 443 }}\n")), [""; 0]);
+    assert_eq!(claims(&format!("{narrow}socks pass b {{ from: 192.168.0.1  to: any }}\n")), [""; 0]);
+    assert_eq!(claims(&format!("{narrow}socks pass b {{ to: any }}\n")), ["RS0301", "RS0312"]);
+    assert_eq!(claims(&format!("{narrow}socks pass b {{ to: x.com  port: 443 }}\n")), ["RS0313"]);
+    let mut open = claims("default pass\n");
+    open.sort_unstable();
+    assert_eq!(open, ["RS0301", "RS0302"]);
+    let guarded = "default pass\nsocks block inside { to: @loopback, @link-local, @metadata }\n";
+    assert_eq!(claims(&format!("{narrow}{guarded}")), [""; 0]);
+}
+
+#[test]
+fn safe_fixes_leave_a_policy_that_loads() {
+    for text in [
+        "socks pass a { from: 10.0.0.0/8  to: 10.0.0.1 port gt 1023 }\n",
+        "socks pass a { from: 10.0.0.0/8  to: 10.0.0.1 port<=1023 }\n",
+        "socks pass a { from: 10.0.0.0/8  to: 10.0.0.1 port != 25 }\n",
+        "socks pass old { to: 10.0.0.2  expires: 2020-01-01 }\nsocks pass b { from: 10.0.0.0/8  to: 10.0.0.1 }\n\
+         test \"t\" { pass old { to: 10.0.0.2  time: \"2019-01-01 09:00\" } }\n",
+        "socks block b { to: \u{445}.com }\n",
+    ] {
+        let (loaded, mut found) = looked_at(text);
+        // What the formatter writes is not asked here, only what the fixes of other lints write.
+        found.retain(|one| one.code.0 != "RS0504");
+        let fixed = fix::apply(&loaded.sources, &found, Safety::Safe);
+        for text in fixed.texts.values() {
+            assert!(!text.contains("\u{445}") || !text.contains("x.com"), "{text}");
+            assert!(looked_at(text).0.model.is_some(), "{text}");
+        }
+        if text.contains("old") || text.contains('\u{445}') {
+            assert!(fixed.texts.is_empty(), "{fixed:?}");
+        }
+    }
+}

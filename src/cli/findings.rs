@@ -58,7 +58,7 @@ fn human(all: &Checked<'_>, color: bool) -> String {
     let texts: Vec<Arc<NamedSource<Text>>> = all
         .sources
         .iter()
-        .map(|(_, source)| Arc::new(NamedSource::new(&**source.name(), Text(source.text().clone()))))
+        .map(|(_, source)| Arc::new(NamedSource::new(&**source.name(), Text(shown(source.text())))))
         .collect();
     let mut out = String::new();
     for found in all.found {
@@ -71,6 +71,29 @@ fn human(all: &Checked<'_>, color: bool) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A text as a terminal may have it: no character moves the cursor, turns the direction of writing or
+/// ends a line that the policy does not end. Every stand-in is as long as what it stands for.
+fn shown(text: &Arc<str>) -> Arc<str> {
+    let turns = |one: char| matches!(one, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let moves = |one: char| one.is_control() && !matches!(one, '\n' | '\t') || turns(one);
+    if !text.contains(moves) {
+        return text.clone();
+    }
+    let mut left = text.chars().peekable();
+    let mut shown = String::with_capacity(text.len());
+    while let Some(one) = left.next() {
+        shown.push(match (one, one.len_utf8()) {
+            ('\r', _) if left.peek() == Some(&'\n') => '\r',
+            ('\r', _) => '\n',
+            (one, _) if !moves(one) => one,
+            (_, 1) => '?',
+            (_, 2) => '\u{BF}',
+            (_, _) => char::REPLACEMENT_CHARACTER,
+        });
+    }
+    shown.into()
 }
 
 /// One text, shared between the findings.

@@ -25,6 +25,7 @@ pub(super) struct Reader {
     files: FileLoader,
     instead: BTreeMap<String, String>,
     before: BTreeMap<String, String>,
+    stdin: Arc<[u8]>,
 }
 
 impl Reader {
@@ -34,16 +35,24 @@ impl Reader {
             files: FileLoader::default(),
             instead: BTreeMap::new(),
             before: BTreeMap::new(),
+            stdin: Arc::default(),
         };
         if path == Path::new("-") {
             let bytes = stdin()?;
             reader.root = STDIN.into();
-            let text = String::from_utf8(bytes)
-                .map_err(|_| Failure::usage("standard input is not UTF-8, so it is no policy"))?;
-            reader.before.insert(STDIN.into(), text.clone());
-            reader.instead.insert(STDIN.into(), text);
+            reader.before.insert(STDIN.into(), String::from_utf8_lossy(&bytes).into_owned());
+            reader.stdin = bytes.into();
         } else if !path.is_file() {
-            return Err(Failure::usage(format!("there is no policy `{}`", path.display())));
+            let found = std::fs::metadata(path);
+            let path = path.display();
+            return Err(Failure::usage(match found {
+                Ok(data) if data.is_dir() => format!("`{path}` is a folder, and no policy"),
+                Ok(_) => format!("`{path}` is no regular file; `-` reads standard input"),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    format!("there is no policy `{path}`")
+                }
+                Err(error) => format!("`{path}` can not be read: {error}"),
+            }));
         }
         Ok(reader)
     }
@@ -90,6 +99,7 @@ impl Loader for Reader {
     fn read(&self, name: &str) -> Result<Arc<[u8]>, LoadError> {
         match self.instead.get(name) {
             Some(text) => Ok(text.as_bytes().into()),
+            None if name == STDIN && self.is_stdin() => Ok(self.stdin.clone()),
             None => self.files.read(name),
         }
     }

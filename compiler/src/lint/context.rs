@@ -7,14 +7,16 @@ use super::guard::{self, Reached};
 use super::index::Index;
 use super::ranges::Ranges;
 use super::shape::{Ground, RuleShape, Shape};
-use super::witness::Sample;
+use super::witness::{Sample, find};
 use crate::analysis::Analysis;
 use crate::decision::Answer;
 use crate::diagnostic::Edit;
-use crate::model::{Model, Rule, RuleId, SetBody, SetExpr, Stage, Term, Test, Timestamp, Verdict};
+use crate::model::{
+    Conditions, Model, Rule, RuleId, SetBody, SetExpr, Stage, Term, Test, Timestamp, Verdict,
+};
 use crate::oracle;
 use crate::source::Span;
-use crate::syntax::ast::File;
+use crate::syntax::ast::{File, StatementKind};
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
@@ -39,6 +41,9 @@ const LIST_BUDGET: usize = 4_000_000;
 
 /// Rules tried one by one in a run before it stops looking for further witnesses.
 const BUDGET: usize = 400_000;
+
+/// Passing client rules that are tried for one request.
+const MOST_DOORS: usize = 8;
 
 impl<'a> Context<'a> {
     pub(crate) fn new(
@@ -110,6 +115,15 @@ impl<'a> Context<'a> {
         self.spend(self.model.rules.len()).then(|| sample.verdict(self.model))
     }
 
+    /// Where the default passes what no rule speaks of: the statement that says so.
+    pub(crate) fn open_default(&self) -> Option<Span> {
+        let mut statements = self.files.iter().flat_map(|file| &file.statements);
+        (self.model.defaults.socks == Verdict::Pass)
+            .then(|| statements.find(|one| matches!(one.kind, StatementKind::Default(_))))
+            .flatten()
+            .map(|statement| statement.span)
+    }
+
     /// Takes from the budget; `false` where it is used up.
     pub(crate) fn spend(&self, rules: usize) -> bool {
         let left = self.budget.get().checked_sub(rules);
@@ -131,6 +145,32 @@ impl<'a> Context<'a> {
     pub(crate) fn admits(&self, sample: &Sample) -> bool {
         self.spend(self.model.rules.len())
             && sample.ask(|request| oracle::admit(self.model, &request.client).answer()) == Answer::Pass
+    }
+
+    /// A request that fits conditions and is as wanted, of a client that the client stage lets in.
+    pub(crate) fn reach(
+        &self,
+        conditions: &[&Conditions],
+        start: &Sample,
+        wanted: impl Fn(&Sample) -> bool,
+    ) -> Option<Sample> {
+        let turned_away = Cell::new(false);
+        let fits = |sample: &Sample| {
+            let wanted = wanted(sample);
+            let let_in = wanted && self.admits(sample);
+            turned_away.set(turned_away.get() || wanted && !let_in);
+            let_in
+        };
+        if let Some(sample) = find(self.model, conditions, start, fits) {
+            return Some(sample);
+        }
+        if !turned_away.get() {
+            return None;
+        }
+        let doors = self.those(Stage::Client, Verdict::Pass).take(MOST_DOORS);
+        doors.map(|(_, door, _)| [conditions, &[&door.when]].concat()).find_map(|conditions| {
+            find(self.model, &conditions, start, |sample| wanted(sample) && self.admits(sample))
+        })
     }
 
     /// What becomes of a rule beside the others.

@@ -2,7 +2,7 @@
 //! owner chose the address.
 
 use super::context::Context;
-use super::witness::{Sample, find};
+use super::witness::Sample;
 use crate::model::{Builtin, Model, SetItemKind, Stage, Verdict, canonical};
 use crate::source::Span;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -76,7 +76,7 @@ fn search(context: &Context<'_>, named: bool) -> Option<Reached> {
                     && context.verdict(sample) == Some(Verdict::Pass)
             };
             possible
-                .then(|| find(context.model, &[&rule.when], &with_name(&start, named), fits))
+                .then(|| context.reach(&[&rule.when], &with_name(&start, named), fits))
                 .flatten()
                 .map(|sample| (sample, *what))
         });
@@ -90,7 +90,18 @@ fn search(context: &Context<'_>, named: bool) -> Option<Reached> {
             }
         }
     }
-    first
+    first.or_else(|| by_default(context, &open, named))
+}
+
+/// The default, where it passes the inside.
+fn by_default(context: &Context<'_>, open: &[(IpAddr, &str)], named: bool) -> Option<Reached> {
+    let span = context.open_default()?;
+    let (sample, what) = open.iter().find_map(|&(address, what)| {
+        let start = with_name(&Sample { address, ..Sample::default() }, named);
+        let fits = |sample: &Sample| context.verdict(sample) == Some(Verdict::Pass);
+        context.reach(&[], &start, fits).map(|sample| (sample, what))
+    })?;
+    Some(Reached { who: "the default".into(), what: what.into(), span, sample, others: Vec::new() })
 }
 
 /// The IPv4 address of the same kind: where that one is blocked and this is not, RS0310 says so.

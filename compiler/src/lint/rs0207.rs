@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             (Verdict::Block, stage) => LINT
                 .at(rule.head, format!("{} blocks everything", context.name(rule)))
                 .label(format!("no request passes the {stage} stage"))
-                .help("remove it: what no rule passes is blocked anyway, and a block wins wherever it stands"),
+                .help(instead_of_block(context, stage)),
             // Everything but what is blocked is a way to write a policy.
             (Verdict::Pass, _) if blocks => continue,
             (Verdict::Pass, Stage::Client) => LINT
@@ -53,4 +53,22 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         };
         found.push(one);
     }
+}
+
+/// What is done without the rule: what no rule passes is blocked, unless the default says otherwise
+/// or the client stage has no other rule.
+fn instead_of_block(context: &Context<'_>, stage: Stage) -> String {
+    let others = context.rules().filter(|(_, rule, _)| rule.stage == stage).nth(1).is_some();
+    let defaults = &context.model.defaults;
+    match stage {
+        Stage::Client if defaults.client.is_none() && !others => {
+            "write `default { client: block }` instead if nobody is to connect; without client rules everybody may"
+        }
+        Stage::Client if defaults.client == Some(Verdict::Pass) => "write `default { client: block }` instead",
+        Stage::Socks if defaults.socks == Verdict::Pass => "write `default block` instead",
+        Stage::Client | Stage::Socks => {
+            "remove it: what no rule passes is blocked anyway, and a block wins wherever it stands"
+        }
+    }
+    .into()
 }

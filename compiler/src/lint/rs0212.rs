@@ -25,7 +25,8 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Safety};
-use crate::model::{Rule, Stage, Test};
+use crate::model::{Rule, Stage, Test, Timestamp};
+use crate::sample::USUAL_TIME;
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0212", Grade::Warning, include_str!("rs0212.rs"), check);
@@ -43,13 +44,22 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             .at(term.span, format!("{} has expired", context.name(rule)))
             .label("this day has come")
             .help("remove the rule, or set a later day");
-        let safety = if is_inert(rule) { Safety::Safe } else { Safety::Unsafe };
+        let safety = if is_inert(rule) && !is_tested(context, rule, now) { Safety::Safe } else { Safety::Unsafe };
         found.push(if all {
             one
         } else {
             one.fix("remove the rule", safety, vec![context.removal(rule.span)])
         });
     }
+}
+
+/// Whether a test names the rule, or may depend on it: a test has a time of its own, at which the
+/// rule may still hold.
+fn is_tested(context: &Context<'_>, rule: &Rule, now: Timestamp) -> bool {
+    let mut cases = context.model.tests.iter().flat_map(|test| &test.cases);
+    cases.any(|case| {
+        case.rule.is_some() && case.rule == rule.name || case.request.time.unwrap_or(USUAL_TIME) < now
+    })
 }
 
 /// Whether nothing hangs on the rule being there: the first client rule closes the client stage to

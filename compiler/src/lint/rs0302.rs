@@ -40,6 +40,10 @@ pub(super) const LINT: Lint = Lint::new("RS0302", Grade::Deny, include_str!("rs0
 /// A client somewhere on the internet.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 2, 3, 4));
 
+/// Public addresses of three networks that have nothing to do with each other.
+const SAMPLES: [IpAddr; 3] =
+    [PUBLIC, IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), IpAddr::V4(Ipv4Addr::new(151, 101, 1, 6))];
+
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     if !context.model.socks_methods().iter().any(|spec| spec.method == Method::None) {
         return;
@@ -71,6 +75,21 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             return;
         }
     }
+    found.extend(by_default(context));
+}
+
+/// `default pass`, where nothing that is blocked stands in the way of a stranger.
+fn by_default(context: &Context<'_>) -> Option<Diagnostic> {
+    let span = context.open_default()?;
+    let samples = SAMPLES.map(|address| Sample { from: STRANGER, address, ..Sample::default() });
+    let open = |sample: &Sample| context.admits(sample) && context.verdict(sample) == Some(Verdict::Pass);
+    let first = samples.iter().all(open).then(|| samples.first()).flatten()?;
+    let one = LINT
+        .at(span, "the default makes an open proxy")
+        .label("anybody on the internet may use it, without a password, to reach what no rule blocks")
+        .help("write `default block`, and rules that say who may pass")
+        .witness(context.show(first));
+    Some(one)
 }
 
 fn whole(flat: &super::flat::Flat) -> bool {

@@ -30,7 +30,7 @@
 //! Block requests by address (`to: literal`, perhaps `not group: developers`), or name the addresses too.
 
 use super::context::Context;
-use super::witness::{Sample, find};
+use super::witness::Sample;
 use super::{Grade, Lint};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Conditions, Rule, Stage, Test, Verdict};
@@ -64,7 +64,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                     && sample.matches(context.model, pass)
                     && context.verdict(sample) == Some(Verdict::Pass)
             };
-            find(context.model, &[&rest, &pass.when], &Sample::default(), fits).map(|sample| (block, *pass, sample))
+            context.reach(&[&rest, &pass.when], &Sample::default(), fits).map(|sample| (block, *pass, sample))
         })
     });
     let Some((block, pass, sample)) = hit else { return };

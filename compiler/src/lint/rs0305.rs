@@ -27,7 +27,7 @@
 //! Write `.example.com` for the name and all below it.
 
 use super::context::Context;
-use super::witness::{Sample, find};
+use super::witness::Sample;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Edit, Safety};
 use crate::model::{Conditions, NamePattern, SetBody, SetExpr, SetItemKind, Stage, Test, Verdict};
@@ -62,7 +62,7 @@ fn values(context: &Context<'_>, expr: &SetExpr, rest: &Conditions, found: &mut 
             let fits = |sample: &Sample| {
                 sample.name.as_ref() == Some(base) && context.verdict(sample) == Some(Verdict::Pass)
             };
-            find(context.model, &[rest, &pass.when], &start, fits)
+            context.reach(&[rest, &pass.when], &start, fits)
         });
         let Some(sample) = sample else { continue };
         found.push(

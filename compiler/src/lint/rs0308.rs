@@ -56,8 +56,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     if context.those(Stage::Client, Verdict::Pass).any(|(_, rule, _)| says(rule, tied)) {
         return;
     }
+    let always = !context.model.socks_methods().iter().any(|spec| spec.method == Method::None);
     for (_, rule, _) in context.those(Stage::Socks, Verdict::Pass) {
-        if says(rule, tied) || !says(rule, |test| matches!(test, Test::User(_) | Test::Group(_) | Test::Method(_))) {
+        let asks = says(rule, |test| matches!(test, Test::User(_) | Test::Group(_) | Test::Method(_)));
+        if says(rule, tied) || !(always || asks) {
             continue;
         }
         let fits = |sample: &Sample| {

@@ -28,7 +28,7 @@
 
 use super::context::Context;
 use super::ranges::Ranges;
-use super::witness::{Sample, find};
+use super::witness::Sample;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Edit, Safety};
 use crate::model::{AddressRange, Conditions, Stage, Test, Verdict};
@@ -82,6 +82,6 @@ fn reach(context: &Context<'_>, rest: &Conditions, address: IpAddr) -> Option<Sa
         let fits = |sample: &Sample| {
             sample.address == address && sample.name.is_none() && context.verdict(sample) == Some(Verdict::Pass)
         };
-        find(context.model, &[rest, &pass.when], &start, fits)
+        context.reach(&[rest, &pass.when], &start, fits)
     })
 }

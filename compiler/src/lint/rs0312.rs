@@ -27,7 +27,7 @@
 //! Block port 25 for all, with an `except { from: … }` for your mail servers.
 
 use super::context::Context;
-use super::witness::{PUBLIC, Sample, find};
+use super::witness::{PUBLIC, Sample};
 use super::{Grade, Lint};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Stage, Test, Verdict};
@@ -62,7 +62,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 && sample.matches(context.model, rule)
                 && context.verdict(sample) == Some(Verdict::Pass)
         };
-        let Some(sample) = find(context.model, &[&rule.when], &start, fits) else { continue };
+        let Some(sample) = context.reach(&[&rule.when], &start, fits) else { continue };
         one = Some(match one {
             None => LINT
                 .at(rule.head, format!("{} lets mail out to the whole internet", context.name(rule)))

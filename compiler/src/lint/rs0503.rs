@@ -26,7 +26,7 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Edit, Safety};
-use crate::syntax::ast::Form;
+use crate::syntax::ast::{Form, Word};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0503", Grade::Warning, include_str!("rs0503.rs"), check);
@@ -42,10 +42,19 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                         .fix(
                             format!("write `{}`", word.text),
                             Safety::Safe,
-                            vec![Edit { span: word.span, text: word.text.to_string() }],
+                            vec![Edit { span: word.span, text: apart(context, word) }],
                         ),
                 );
             }
         });
     }
+}
+
+/// The word, with a space before it where it would run into the one it stands behind, as in
+/// `port<=1023`.
+fn apart(context: &Context<'_>, word: &Word) -> String {
+    let source = context.model.sources.file(word.span.file);
+    let before = source.and_then(|source| source.text().get(..word.span.start as usize)?.chars().next_back());
+    let runs_on = before.is_some_and(char::is_alphanumeric);
+    format!("{}{}", if runs_on { " " } else { "" }, word.text)
 }

@@ -44,6 +44,9 @@ fn prefix(address: &str, length: &str) -> Written {
         if looks_like_address(address) {
             return bad_address(address);
         }
+        if address.is_empty() {
+            return Written::Other;
+        }
         return Written::Bad(
             format!("`{address}` is a name, and a name has no prefix length"),
             Some(format!("write `{address}`, or `.{address}` with all names below it")),

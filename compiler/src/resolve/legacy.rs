@@ -82,6 +82,7 @@ pub(super) fn value(what: &str, text: &str) -> Option<&'static str> {
         ("method", "bsdauth" | "ldap" | "ldapauth") => "write `pam.username` with a service that asks it",
         ("log event", "tcpinfo") => "leave it out; the session record has the counts",
         ("proxy protocol", "msproxy" | "upnp") => "it is spoken by nobody any more; leave it out",
+        ("proxy protocol", "http_v1.0") => "write `http`",
         ("proxy protocol", "socks" | "socks_v4a") => "write `socks4` or `socks5`",
         _ => return None,
     };

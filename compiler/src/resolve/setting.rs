@@ -171,7 +171,7 @@ impl<'a> Resolver<'a> {
             word,
             message,
             CODES.iter().copied(),
-            "codes look like `RS0302`; `rustsocks check --explain` knows them",
+            "codes look like `RS0302`; `rustsocks check --explain list` shows them",
         );
         None
     }

@@ -58,6 +58,8 @@ impl Resolver<'_> {
         let report = report.label(reason.to_string());
         if text.contains('/') {
             report.help("a regex is written between two slashes, as in `/ads[0-9]+\\.example\\.com/`");
+        } else if text == "." {
+            report.help("write `name` for every name, or `any` for every target");
         } else if text.contains('$') {
             report.help("there are no variables in a policy; write the value");
         } else if let Some(Ok(host)) = Some(crate::model::Host::parse(text)) {

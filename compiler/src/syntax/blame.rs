@@ -116,6 +116,8 @@ impl Builder<'_, '_> {
         }
         let named = |candidates: &[&'static str]| nearest(&first.text, candidates.iter().copied());
         let meant = match words.get(1) {
+            _ if matches!(&*first.text, "accept" | "permit" | "grant") => Some("socks pass"),
+            _ if matches!(&*first.text, "deny" | "reject" | "drop" | "refuse") => Some("socks block"),
             Some(next) if VERDICTS.contains(&&*next.text) => {
                 named(&["client", "socks", "never", "always", "default"])
             }

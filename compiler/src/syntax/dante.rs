@@ -80,9 +80,11 @@ pub(super) fn port_entry(
             .help_last("write it with the address, as in `git.example.com:22`");
         return None;
     }
-    let (negated, text) = match (&*op.text, ranges) {
-        ("=" | "eq", _) => (false, port.text.clone()),
-        (_, Some((negated, range))) => (negated, range.to_string().into()),
+    let (negated, text, start) = match (&*op.text, ranges) {
+        ("=" | "eq", _) => (false, port.text.clone(), port.span.start),
+        (_, Some((true, range))) => (true, range.to_string().into(), port.span.start),
+        // The range says what the operator and the number say together.
+        (_, Some((false, range))) => (false, range.to_string().into(), op.span.start),
         (_, None) => {
             builder
                 .report("RS0106", port.span, format!("`{}` is no port", port.text))
@@ -91,7 +93,10 @@ pub(super) fn port_entry(
         }
     };
     let key = Word { text: "port".into(), span: Span { end: span.start + 4, ..span }, form: Form::Bare };
-    let values = Values { include: vec![Word { text, ..port }], ..Values::default() };
+    let values = Values {
+        include: vec![Word { text, span: Span { start, ..port.span }, ..port }],
+        ..Values::default()
+    };
     Some(Entry { not: negated.then_some(op.span), key, values, span, dante: true })
 }
 

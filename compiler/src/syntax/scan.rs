@@ -174,7 +174,9 @@ pub fn characters(file: &File, text: &str, found: &mut Vec<Diagnostic>) {
         let mark = what == LOOK_ALIKE && !letter;
         let inside = what == INVISIBLE && !hidden.anywhere(span);
         let level = if mark || inside { Level::Error } else { Level::Warning };
-        found.push(finding(level).fix(title, Safety::Safe, vec![edit]));
+        // Of two names that look alike the writer may have meant either.
+        let safety = if letter { Safety::Unsafe } else { Safety::Safe };
+        found.push(finding(level).fix(title, safety, vec![edit]));
         told += 1;
         if told > 100 {
             return;
