@@ -254,10 +254,8 @@ impl Work {
                 // INVARIANT: those still under way have not ended in this batch: it was taken before.
                 batch.began.extend(self.moved_on(batch.at));
             }
-            if !batch.is_empty() || beats {
-                if !self.write(&batch) && is_stopping {
-                    self.drop_batch(&batch);
-                }
+            if (!batch.is_empty() || beats) && !self.write(&batch) && is_stopping {
+                self.drop_batch(&batch);
             }
             self.shared.writing().clear();
             self.shared.queue().flushes_done = flushes;
