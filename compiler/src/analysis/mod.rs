@@ -1,7 +1,7 @@
 //! Exact answers about a policy: which rules can ever decide, what a change changes, who can reach
 //! what.
 //!
-//! Rules are sets of [cubes](cube) in the space of all requests. Everything reduces to one question:
+//! Rules are sets of cubes (`cube`) in the space of all requests. Everything reduces to one question:
 //! is there a request in these cubes that none of those cover? It is answered by trial: pick a
 //! request, ask which rule has it, take what that rule covers away, and go on with what is left. A
 //! request that is left over is a witness; nothing left is a proof. Budgets are explicit: where one
