@@ -165,8 +165,8 @@ impl Drop for Attempt {
 
 /// What the policy said, as records have it.
 fn verdict(policy: &Policy, passed: bool, rule: Option<RuleId>) -> VerdictTaken {
-    let place = rule.and_then(|rule| policy.model().rule(rule)).map(|rule| policy.model().line(rule.head));
-    VerdictTaken { passed, rule: policy.label(rule).into(), rule_place: place.unwrap_or_default().into() }
+    let name = policy.name(rule);
+    VerdictTaken { passed, rule: Arc::clone(&name.label), rule_place: Arc::clone(&name.place) }
 }
 
 /// How an attempt that never was established went.

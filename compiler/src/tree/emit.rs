@@ -80,7 +80,7 @@ impl Policy {
             return "may pass".into();
         }
         let verdict = if rank < ranks.blocks { "block" } else { "pass" };
-        format!("{verdict} {}", self.label(ranks.rule(rank)))
+        format!("{verdict} {}", self.name(ranks.rule(rank)).label)
     }
 
     /// The branches of a node with their first and last classes; neighbours that lead to one

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 mod emit;
 pub(crate) mod names;
+mod naming;
 pub(crate) mod patterns;
 pub(crate) mod principals;
 pub(crate) mod sets;
@@ -15,6 +16,8 @@ use crate::decision::{Answer, Decision};
 use crate::model::{Model, RuleId, Stage, Verdict};
 use crate::oracle::{self, Facts};
 use crate::request::{Client, Command, Method, MethodSpec, Principal, Request};
+use naming::Names;
+pub use naming::RuleName;
 use space::{Seen, command_class};
 pub use statistics::Statistics;
 use std::fmt;
@@ -84,6 +87,7 @@ pub struct Policy {
     digest: Digest,
     compiled: Compiled,
     methods: Vec<MethodSpec>,
+    names: Names,
     /// The verdict at the client stage where no rule matches.
     client_default: Verdict,
     /// The verdict at the socks stage where no rule matches, by command.
@@ -102,7 +106,8 @@ impl Policy {
             }
         }
         let client_default = model.default_of(Stage::Client);
-        Self { digest, compiled, methods: model.socks_methods(), client_default, defaults, model }
+        let (methods, names) = (model.socks_methods(), Names::new(model.rules.len()));
+        Self { digest, compiled, methods, names, client_default, defaults, model }
     }
 
     /// The client stage: whether a client may speak to us at all.
@@ -194,9 +199,9 @@ impl Policy {
         &self.model
     }
 
-    /// What a rule is called in records; see [`Model::label`].
-    pub fn label(&self, rule: Option<RuleId>) -> String {
-        rule.map_or_else(|| "default".into(), |rule| self.model.label(rule))
+    /// What a rule is called in records; the default for `None`.
+    pub fn name(&self, rule: Option<RuleId>) -> &RuleName {
+        self.names.of(&self.model, rule)
     }
 }
 
