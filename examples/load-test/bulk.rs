@@ -4,12 +4,13 @@ use crate::report::{Report, bar};
 use crate::server::Cost;
 use crate::socks::{Proxy, Shared};
 use crate::target::{drain, fill};
+use crate::tls::Stream;
 use crate::{Args, Direction, target};
 use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 /// Runs it.
@@ -56,7 +57,24 @@ async fn stream(proxy: Shared, target: SocketAddr, up: u64, down: u64) -> Result
     let mut stream = proxy.connect(target).await?;
     stream.write_u64(up).await?;
     stream.write_u64(down).await?;
-    let (reader, mut writer) = stream.split();
+    match stream {
+        Stream::Plain(mut stream) => {
+            let (reader, writer) = stream.split();
+            both(reader, writer, up, down).await
+        }
+        Stream::Tls(stream) => {
+            let (reader, writer) = tokio::io::split(stream);
+            both(reader, writer, up, down).await
+        }
+    }
+}
+
+async fn both(
+    reader: impl AsyncReadExt + Unpin,
+    mut writer: impl AsyncWriteExt + Unpin,
+    up: u64,
+    down: u64,
+) -> Result<()> {
     let give = async {
         fill(&mut writer, up).await?;
         writer.shutdown().await

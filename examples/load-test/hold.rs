@@ -3,12 +3,12 @@
 use crate::report::{Report, Times, bar, note, times};
 use crate::server::Cost;
 use crate::socks::{Proxy, Shared};
+use crate::tls::Stream;
 use crate::{Args, target};
 use std::io::Result;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -75,11 +75,11 @@ pub async fn run(args: &Args, proxy: Proxy, pid: Option<u32>) -> Result<Report> 
 
 /// One round trip through each tunnel, some at a time.
 async fn round(
-    tunnels: Vec<TcpStream>,
+    tunnels: Vec<Stream>,
     size: usize,
     gate: &Arc<Semaphore>,
     trips: &mut Times,
-) -> Result<(Vec<TcpStream>, Vec<String>)> {
+) -> Result<(Vec<Stream>, Vec<String>)> {
     let mut under_way = JoinSet::new();
     for mut stream in tunnels {
         let gate = gate.clone();
@@ -103,9 +103,10 @@ async fn round(
 }
 
 /// Sends some bytes and reads them back.
-pub async fn trip(stream: &mut TcpStream, size: usize) -> Result<()> {
+pub async fn trip(stream: &mut Stream, size: usize) -> Result<()> {
     let mut buffer = vec![0x5a; size];
     stream.write_all(&buffer).await?;
+    stream.flush().await?;
     stream.read_exact(&mut buffer).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --example load-test -- --connections 5000
 //! cargo run --release --example load-test -- --proxy 127.0.0.1:1081 --pid 4711 --mode bulk --json
+//! cargo run --release --example load-test -- --tls --mode churn
 //! ```
 //!
 //! Without `--proxy` it starts rustsocks in a process of its own, with a policy that passes
@@ -16,6 +17,7 @@ mod report;
 mod server;
 mod socks;
 mod target;
+mod tls;
 mod udp;
 
 use clap::{Parser, ValueEnum};
@@ -25,6 +27,7 @@ use socks::Proxy;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::{Tls, TlsArgs};
 
 /// Loads a SOCKS5 server and says how it bears it.
 #[derive(Clone, Debug, Parser)]
@@ -81,6 +84,9 @@ struct Args {
     /// Password (RFC 1929).
     #[arg(long, requires = "user")]
     password: Option<String>,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// The end of it all, done or not.
     #[arg(long, default_value = "5m")]
@@ -144,11 +150,13 @@ fn run(args: &Args) -> Result<Report, Box<dyn std::error::Error>> {
         )
         .into());
     }
-    let started = args.proxy.is_none().then(|| server::Started::start(args.policy.as_deref())).transpose()?;
+    let started = args.proxy.is_none().then(|| server::Started::start(args)).transpose()?;
     let address = args.proxy.or_else(|| started.as_ref().map(server::Started::address));
     let address = address.ok_or("there is no server")?;
     let login = args.user.clone().zip(args.password.clone());
-    let proxy = Proxy { address, login };
+    let authority = started.as_ref().and_then(server::Started::authority);
+    let tls = Tls::new(&args.tls, address.ip(), authority)?;
+    let proxy = Proxy { address, login, tls };
     let pid = args.pid.or_else(|| started.as_ref().map(server::Started::pid));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let deadline = args.deadline.limit().unwrap_or(Duration::from_secs(3600));

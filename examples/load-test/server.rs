@@ -1,8 +1,9 @@
 //! The server's process: starting one, and reading from `/proc` what it costs.
 
+use crate::Args;
 use std::io::{BufRead, BufReader, Error, Result};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 /// The argument by which this program is rustsocks instead.
@@ -29,6 +30,8 @@ pub fn raise_descriptors() -> u64 {
 pub struct Started {
     child: Child,
     address: SocketAddr,
+    /// What vouches for its certificate, where it speaks TLS.
+    authority: Option<PathBuf>,
     _folder: tempfile::TempDir,
 }
 
@@ -36,13 +39,18 @@ const POLICY: &str = "policy 1\nsocks pass load { from: @loopback  to: @loopback
 
 impl Started {
     /// Starts it and waits until it serves.
-    pub fn start(policy: Option<&Path>) -> Result<Self> {
+    pub fn start(args: &Args) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let own = folder.path().join("load.policy");
         std::fs::write(&own, POLICY)?;
+        let settings = folder.path().join("settings.ron");
+        let authority = args.tls.tls.then(|| folder.path().join("server.pem"));
+        std::fs::write(&settings, listener(authority.as_deref())?)?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args([SERVE, "serve", "--listen", "127.0.0.1:0", "--api", "none", "--policy"])
-            .arg(policy.unwrap_or(&own))
+            .args([SERVE, "serve", "--api", "none", "--policy"])
+            .arg(args.policy.as_ref().unwrap_or(&own))
+            .arg("--settings")
+            .arg(&settings)
             .arg("--store")
             .arg(folder.path().join("store"))
             .args(["--set", "log.level=error"])
@@ -65,12 +73,17 @@ impl Started {
             let _reaped = child.wait();
             return Err(Error::other("rustsocks did not start; its own words stand above"));
         };
-        Ok(Self { child, address, _folder: folder })
+        Ok(Self { child, address, authority, _folder: folder })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What vouches for its certificate, where it speaks TLS.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.authority.clone()
     }
 
     /// Its process.
@@ -85,6 +98,17 @@ impl Drop for Started {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Settings with one listener; it speaks TLS where there is a place for its certificate, which is
+/// written there with its key beside it.
+fn listener(certificate: Option<&Path>) -> Result<String> {
+    let Some(file) = certificate else { return Ok(r#"(listeners: [(address: "127.0.0.1:0")])"#.into()) };
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(Error::other)?;
+    let key = file.with_extension("key");
+    std::fs::write(file, made.cert.pem())?;
+    std::fs::write(&key, made.signing_key.serialize_pem())?;
+    Ok(format!(r#"(listeners: [(address: "127.0.0.1:0", tls: (certificate: {file:?}, key: {key:?}))])"#))
 }
 
 /// What a process and all that it has started have cost so far.

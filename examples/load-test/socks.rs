@@ -1,5 +1,6 @@
 //! The client side of SOCKS5, as plain as can be.
 
+use crate::tls::{Stream, Tls};
 use std::io::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,12 +8,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// The server under load.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Proxy {
     /// Its address.
     pub address: SocketAddr,
     /// User and password, where it wants them.
     pub login: Option<(String, String)>,
+    /// TLS, where it wants that.
+    pub tls: Option<Tls>,
 }
 
 /// A proxy that tasks share.
@@ -20,21 +23,26 @@ pub type Shared = Arc<Proxy>;
 
 impl Proxy {
     /// Opens a tunnel.
-    pub async fn connect(&self, target: SocketAddr) -> Result<TcpStream> {
+    pub async fn connect(&self, target: SocketAddr) -> Result<Stream> {
         Ok(self.ask(1, target).await?.0)
     }
 
     /// Opens an association; gives the control connection and where datagrams go.
-    pub async fn associate(&self) -> Result<(TcpStream, SocketAddr)> {
+    pub async fn associate(&self) -> Result<(Stream, SocketAddr)> {
         let (control, relay) = self.ask(3, (Ipv4Addr::UNSPECIFIED, 0).into()).await?;
         let ip = if relay.ip().is_unspecified() { self.address.ip() } else { relay.ip() };
         Ok((control, SocketAddr::new(ip, relay.port())))
     }
 
-    async fn ask(&self, command: u8, target: SocketAddr) -> Result<(TcpStream, SocketAddr)> {
-        let mut stream = TcpStream::connect(self.address).await?;
+    async fn ask(&self, command: u8, target: SocketAddr) -> Result<(Stream, SocketAddr)> {
+        let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
+        let mut stream = match &self.tls {
+            Some(tls) => tls.connect(stream).await?,
+            None => Stream::Plain(stream),
+        };
         stream.write_all(&[5, 1, if self.login.is_some() { 2 } else { 0 }]).await?;
+        stream.flush().await?;
         let mut chosen = [0; 2];
         stream.read_exact(&mut chosen).await?;
         if chosen != [5, if self.login.is_some() { 2 } else { 0 }] {
@@ -50,6 +58,7 @@ impl Proxy {
                 request.extend_from_slice(text.as_bytes());
             }
             stream.write_all(&request).await?;
+            stream.flush().await?;
             let mut status = [0; 2];
             stream.read_exact(&mut status).await?;
             if status != [1, 0] {
@@ -59,6 +68,7 @@ impl Proxy {
         let mut request = vec![5, command, 0];
         put_address(&mut request, target);
         stream.write_all(&request).await?;
+        stream.flush().await?;
         let mut head = [0; 4];
         stream.read_exact(&mut head).await?;
         let [_, reply, _, kind] = head;

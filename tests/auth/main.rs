@@ -4,9 +4,13 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod confined;
 #[cfg(test)]
 mod fail2ban;
+#[cfg(test)]
+mod load;
 #[cfg(feature = "pam")]
 #[cfg(test)]
 mod pam;

@@ -1,81 +1,13 @@
 //! TLS on a listener: versions, client certificates, reload; with openssl, curl and stunnel.
 
-use crate::support::{Daemon, Kept, Target, command, connect, run, wait_for};
+use crate::authority::{Authority, OPEN, local};
+use crate::support::{Kept, Target, command, connect, run, wait_for};
 use crate::wire::users_file;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rcgen::SanType;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-/// An authority with the certificates that it signs, as PEM files.
-struct Authority {
-    dir: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
-        let key = KeyPair::generate().unwrap();
-        std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self { dir, issuer: Issuer::new(params, key) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Signs `NAME.pem` with `NAME.key`.
-    fn sign(&self, name: &str, common: &str, alternatives: Vec<SanType>) {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, common);
-        params.subject_alt_names = alternatives;
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        for (end, text) in [("key", key.serialize_pem()), ("pem", certificate.pem())] {
-            let new = self.path("new");
-            std::fs::write(&new, text).unwrap();
-            std::fs::rename(&new, self.path(&format!("{name}.{end}"))).unwrap();
-        }
-    }
-
-    fn with_server() -> Self {
-        let authority = Self::new();
-        authority.sign("server", "first", local());
-        authority
-    }
-
-    /// Starts a server with one listener that speaks TLS.
-    fn serve(&self, policy: &str, clients: &str, more: impl FnOnce(&mut Command)) -> Daemon {
-        let quoted = |name: &str| format!("{:?}", self.path(name).to_str().unwrap());
-        let clients = clients.replace("CA", &quoted("ca.pem"));
-        let settings = self.path("settings.ron");
-        let text = format!(
-            "(listeners: [(name: \"tls\", address: \"127.0.0.1:0\", tls: (certificate: {}, key: {}{clients}))])",
-            quoted("server.pem"),
-            quoted("server.key"),
-        );
-        std::fs::write(&settings, text).unwrap();
-        let policy_file = self.path("test.policy");
-        std::fs::write(&policy_file, policy).unwrap();
-        Daemon::launch(tempfile::tempdir().unwrap(), |command| {
-            command.arg("--settings").arg(&settings).arg("--policy").arg(&policy_file);
-            command.args(["--set", "timeouts.handshake=60s"]);
-            more(command);
-        })
-    }
-}
-
-fn local() -> Vec<SanType> {
-    vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())]
-}
-
-const OPEN: &str = "policy 1\nsocks pass { from: 127.0.0.1 }\n";
+use std::path::Path;
+use std::process::Stdio;
 
 /// `openssl s_client`: sends bytes, gives what it said and what came back.
 fn s_client(to: SocketAddr, args: &[&str], send: &[u8], wanted: usize) -> (Vec<u8>, String) {
