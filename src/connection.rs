@@ -22,6 +22,7 @@ pub use judge::{Blocked, Judge};
 pub use talk::{NOWHERE, Refusal, Talk};
 pub use who::{Caller, Who};
 
+use crate::auth::AuthError;
 use crate::relay::{Stream, Tunnel};
 use crate::server::{Arrival, Road};
 use crate::session::CloseReason;
@@ -118,12 +119,13 @@ async fn admit(
         return Err(CloseReason::Penalised.into());
     }
     let methods = &policy.model().client_methods;
-    let mut failed = None;
+    let (mut failed, mut refused) = (None, false);
     for spec in methods {
         match spec.method {
             Method::PamAddress => match road.auth.address(spec, caller.address).await {
                 Ok(_) => caller.method = Method::PamAddress,
                 Err(error) => {
+                    refused |= error == AuthError::Refused;
                     failed = Some(handshake::reason_of(error));
                     continue;
                 }
@@ -145,7 +147,12 @@ async fn admit(
     }
     match failed {
         // Fails closed: whoever passed no method that the policy asks for gets no further.
-        Some(reason) => Err(reason.into()),
+        Some(reason) => {
+            if refused {
+                road.auth.turned_away(caller.address);
+            }
+            Err(reason.into())
+        }
         None => Ok(caller),
     }
 }

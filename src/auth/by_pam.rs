@@ -1,7 +1,7 @@
 //! Logins through PAM: what the helper is asked, and what its answers mean.
 
 use super::helper::Helper;
-use super::pam::{Answer, NotAService, Outcome, Question, ServiceName};
+use super::pam::{Answer, NotAService, Outcome, Question, ServiceName, name_of};
 use super::{AuthError, HelperHealth, Identity, SetupError, UserName};
 use crate::settings::sections::Auth;
 use rustsocks_compiler::request::MethodSpec;
@@ -73,17 +73,29 @@ impl Pam {
 
 fn judge(question: &Question, answer: &Answer) -> Result<(), AuthError> {
     let Question { service, user, client, .. } = question;
-    let (user, code, said) = (user.as_str(), answer.code, String::from_utf8_lossy(&answer.message));
-    match answer.outcome {
-        Outcome::Accepted => Ok(()),
+    let user = user.as_str();
+    let why = match answer.outcome {
+        Outcome::Accepted => return Ok(()),
         Outcome::Refused => {
-            tracing::debug!("PAM ({service}) refuses {user:?} from {client}: code {code} {said:?}");
-            Err(AuthError::Refused)
+            tracing::info!("PAM ({service}) refuses {user:?} from {client}: {}", code_of(answer));
+            return Err(AuthError::Refused);
         }
-        outcome @ (Outcome::Busy | Outcome::Crashed | Outcome::Failed | Outcome::TimedOut) => {
-            tracing::error!("PAM ({service}) for {user:?} from {client}: {outcome:?}, code {code} {said:?}");
-            Err(AuthError::Unavailable)
-        }
+        Outcome::Busy => "too many questions at a time".into(),
+        Outcome::Crashed => "the process that asked has died".into(),
+        Outcome::Failed => code_of(answer),
+        Outcome::TimedOut => "a module took too long and was ended".into(),
+    };
+    tracing::error!("PAM ({service}) cannot say of {user:?} from {client}: {why}");
+    Err(AuthError::Unavailable)
+}
+
+/// libpam's code by name, and what the modules said.
+fn code_of(answer: &Answer) -> String {
+    let Answer { code, message, .. } = answer;
+    match (name_of(*code), message.as_slice()) {
+        (None, _) => "the process that asks it does not answer".into(),
+        (Some(name), []) => name.into(),
+        (Some(name), message) => format!("{name}, {:?}", String::from_utf8_lossy(message)),
     }
 }
 

@@ -204,7 +204,8 @@ impl Authenticator {
         result
     }
 
-    /// The client's address alone (`pam.address`), before the handshake.
+    /// The client's address alone (`pam.address`), before the handshake. A refusal is no failure
+    /// yet: another method may be right, from the same address.
     ///
     /// # Errors
     /// Says why it is refused.
@@ -217,11 +218,18 @@ impl Authenticator {
                 Err(error) => Err(error),
             },
         };
-        // Nothing was guessed: another method may be right, from the same address.
         if let Some(observer) = &self.inner.observer {
             observer.attempted(spec.method, AuthResult::of(&result), start.elapsed());
         }
         result
+    }
+
+    /// Notes that PAM has refused a client's address and no other method has let it in. It counts as
+    /// a failed login: who comes again and again need not be asked about each time.
+    pub fn turned_away(&self, client: IpAddr) {
+        observe::log_turned_away(client);
+        let shut = self.inner.penalties.as_ref().map(|penalties| penalties.failed(client, None));
+        observe::log_shut_address(client, shut.unwrap_or_default());
     }
 
     /// Whether an address is under penalty for failed logins and should be refused at accept.

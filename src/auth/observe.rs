@@ -115,11 +115,20 @@ pub(super) fn log_failure(attempt: &Attempt<'_>) {
     tracing::warn!("authentication failure from {client} by {method} for {user:?}");
 }
 
-pub(super) fn log_penalty(attempt: &Attempt<'_>, shut: Shut) {
-    let Attempt { client, user, .. } = attempt;
+/// The same for an address that PAM has refused, which comes without a name.
+pub(super) fn log_turned_away(client: IpAddr) {
+    tracing::warn!("authentication failure from {client} by {}", Method::PamAddress);
+}
+
+pub(super) fn log_shut_address(client: IpAddr, shut: Shut) {
     if let Some(time) = shut.address {
         tracing::warn!("too many failed logins from {client}: refused for {} seconds", time.as_secs());
     }
+}
+
+pub(super) fn log_penalty(attempt: &Attempt<'_>, shut: Shut) {
+    let Attempt { client, user, .. } = attempt;
+    log_shut_address(*client, shut);
     if let Some(time) = shut.user {
         tracing::warn!("too many failed logins for {user:?}: refused for {} seconds", time.as_secs());
     }

@@ -27,6 +27,13 @@ pub struct Handshake<'a> {
     pub attempt: &'a mut Attempt,
 }
 
+/// Why no method has let a client in so far.
+struct NoMethod {
+    why: CloseReason,
+    /// Whether PAM has refused its address.
+    refused: bool,
+}
+
 /// Who a client has shown to be, and how.
 type Shown = (MethodSpec, Identity);
 
@@ -71,7 +78,7 @@ impl Handshake<'_> {
     /// The first method in the policy's order that the client offers too and that it passes.
     async fn negotiate(&mut self, talk: &mut Talk, greeting: Greeting) -> Result<Shown, Refusal> {
         let offer = self.policy.offer(&self.caller.client());
-        let mut why = CloseReason::NoAcceptableMethod;
+        let mut none = NoMethod::yet();
         for spec in &offer {
             match wire(spec.method) {
                 Some(WireMethod::None) if greeting.offers(WireMethod::None) => {
@@ -80,7 +87,7 @@ impl Handshake<'_> {
                             talk.say(&WireMethod::None.choice()).await?;
                             return Ok(self.shown(spec, identity));
                         }
-                        Err(reason) => why = reason,
+                        Err(reason) => none.also(spec, reason),
                     }
                 }
                 Some(WireMethod::Password) if greeting.offers(WireMethod::Password) => {
@@ -94,7 +101,7 @@ impl Handshake<'_> {
                 Some(WireMethod::Gssapi | WireMethod::None | WireMethod::Password) | None => {}
             }
         }
-        Err(why.into())
+        Err(self.turn_away(&none))
     }
 
     /// SOCKS4 knows no methods: what needs no password must do.
@@ -123,16 +130,24 @@ impl Handshake<'_> {
     }
 
     async fn any_without_password(&mut self, talk: &mut Talk) -> Result<Shown, Refusal> {
-        let mut why = CloseReason::NoAcceptableMethod;
+        let mut none = NoMethod::yet();
         for spec in self.policy.offer(&self.caller.client()) {
             if wire(spec.method) == Some(WireMethod::None) {
                 match self.without_password(talk, &spec).await {
                     Ok(identity) => return Ok(self.shown(&spec, identity)),
-                    Err(reason) => why = reason,
+                    Err(reason) => none.also(&spec, reason),
                 }
             }
         }
-        Err(why.into())
+        Err(self.turn_away(&none))
+    }
+
+    /// An address that PAM refuses, and that nothing else lets in, is one that has failed.
+    fn turn_away(&self, none: &NoMethod) -> Refusal {
+        if none.refused {
+            self.road.auth.turned_away(self.caller.address);
+        }
+        none.why.into()
     }
 
     /// Who a client is by what is known without its help.
@@ -183,6 +198,17 @@ impl Handshake<'_> {
             record.groups.clone_from(&identity.groups);
         });
         (spec.clone(), identity)
+    }
+}
+
+impl NoMethod {
+    fn yet() -> Self {
+        Self { why: CloseReason::NoAcceptableMethod, refused: false }
+    }
+
+    fn also(&mut self, spec: &MethodSpec, why: CloseReason) {
+        self.why = why;
+        self.refused |= spec.method == Method::PamAddress && why == CloseReason::AuthenticationFailed;
     }
 }
 

@@ -68,6 +68,26 @@ fn the_filter_finds_each_failure_in_the_json_log() {
     check(&failures("json"));
 }
 
+#[cfg(feature = "pam")]
+#[test]
+fn the_filter_finds_an_address_that_pam_refuses() {
+    let stack = ["auth required pam_deny.so", "account required pam_deny.so"];
+    let services = crate::wards::Services::new().service("rustsocks", &stack);
+    for format in ["text", "json"] {
+        let policy = "policy 1\nclientmethod: pam.address\nsocks pass { to: @loopback }\n";
+        let server = Daemon::start_with(policy, |command| {
+            command.args(["--set", &format!("auth.pam_directory={:?}", services.path())]);
+            command.args(["--set", &format!("log.format={format}")]);
+        });
+        drop(crate::support::connect(server.socks()));
+        wait_for("the failure", || server.log().contains("by pam.address").then_some(()));
+        let log = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(log.path(), server.log()).unwrap();
+        let said = regex(log.path());
+        assert!(said.out.contains("1 matched"), "{}\n{}\n{}", said.out, said.err, server.log());
+    }
+}
+
 #[test]
 fn the_filter_finds_failures_in_the_journal() {
     let log = tempfile::NamedTempFile::new().unwrap();

@@ -1,7 +1,7 @@
 //! PAM with the real libpam, each stack in a folder of its own (`pam_start_confdir`).
 
 use crate::support::PATIENCE;
-use crate::wards::{Services, client, descendants, pam_matrix, spec, status, until};
+use crate::wards::{Services, client, descendants, pam_matrix, runs, spec, stall, status, until};
 use rustsocks::auth::{AuthError, HelperHealth, SetupError, check};
 use rustsocks::settings::sections::Auth;
 use rustsocks::settings::value::Span;
@@ -111,7 +111,12 @@ async fn an_address_is_asked_about_without_a_password() {
     for _ in 0..20 {
         assert_eq!(ward.address("by-address", other).await, Err(AuthError::Refused));
     }
-    assert!(!ward.auth.is_penalised(other), "nothing was guessed");
+    assert!(!ward.auth.is_penalised(other), "another method may be right");
+    let turned_away = (0..100).take_while(|_| !ward.auth.is_penalised(other));
+    // One or two more where a loaded machine gave time to pay back.
+    let turned_away = turned_away.inspect(|_| ward.auth.turned_away(other)).count();
+    assert!((9..=20).contains(&turned_away), "{turned_away}");
+    assert_eq!(ward.address("by-address", other).await, Err(AuthError::Penalised), "and PAM is left alone");
     assert!(ward.address("asks", client()).await.is_err(), "nothing answers a prompt");
 }
 
@@ -169,6 +174,31 @@ async fn accepted_credentials_are_remembered_only_if_the_settings_say_so() {
     let spec = spec(Method::PamUsername, "count");
     ward.auth.password(&spec, "192.0.2.8".parse().unwrap(), b"alice", b"x").await.unwrap();
     assert_eq!(asked(), 5, "another password or address is asked about");
+}
+
+#[tokio::test]
+async fn a_program_that_says_no_is_a_refusal_and_guessing_at_it_is_punished() {
+    let services = Services::new()
+        .file("check.sh", "test \"$(tr -d '\\0')\" = 'correct horse'\n")
+        .service(
+            "program",
+            &[
+                "auth required pam_exec.so expose_authtok quiet /bin/sh DIR/check.sh",
+                "account required pam_permit.so",
+            ],
+        )
+        .service("locked", &["auth required pam_permit.so", "account required pam_exec.so /bin/false"]);
+    let ward = services.ward_with(|settings| settings.failures = 5);
+    assert!(ward.login("program", "alice", "correct horse").await.is_ok());
+    assert_eq!(ward.login("locked", "alice", "x").await, Err(AuthError::Refused));
+    for n in 0..100 {
+        match ward.login("program", "alice", &format!("guess {n}")).await {
+            Err(AuthError::Refused) => {}
+            Err(AuthError::Penalised) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("a hundred guesses were looked at");
 }
 
 #[tokio::test]
@@ -275,19 +305,24 @@ async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
 
 #[tokio::test]
 async fn the_helper_ends_with_the_server_and_takes_its_modules_along() {
-    let services = Services::new()
-        .service("stalls", &["auth required pam_exec.so /bin/sleep 300", "account required pam_permit.so"]);
+    let program = stall();
+    let services = Services::new().service(
+        "stalls",
+        &[&format!("auth required pam_exec.so {program}"), "account required pam_permit.so"],
+    );
     let ward = services.ward();
     let helper = ward.helper();
     let auth = ward.auth.clone();
     let task = tokio::spawn(async move {
         auth.password(&spec(Method::PamUsername, "stalls"), client(), b"alice", b"x").await
     });
-    until("a question under way", move || (descendants(helper).len() >= 2).then_some(())).await;
+    let wanted = program.clone();
+    until("a question under way", move || runs(&wanted).then_some(())).await;
     task.abort();
     drop(ward);
     let gone = move || status(helper, "State:").is_none_or(|state| state.starts_with('Z')).then_some(());
     until("the end of the helper", gone).await;
+    assert!(!runs(&program), "what a module has started has a session of its own, and ends all the same");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The real server: what strangers with passwords may try on it.
 
-use crate::support::{Daemon, Target, connect};
-use crate::wards::Services;
+use crate::support::{Daemon, Target, connect, wait_for};
+use crate::wards::{Services, runs, stall};
 use crate::wire::{answer, credentials, greet, login, users_file};
 use std::io::{Read, Write};
 use std::process::Command;
@@ -65,6 +65,98 @@ fn an_address_that_pam_refuses_gets_no_further_with_or_without_client_rules() {
     assert!(!reaches("certificate", ""), "a client without a certificate has shown none");
 }
 
+/// A stack that notes each question in the file `asked` and says no.
+fn noted_refusals() -> Services {
+    Services::new().file("note.sh", "echo >> DIR/asked\nexit 1\n").service(
+        "rustsocks",
+        &["auth required pam_exec.so /bin/sh DIR/note.sh", "account required pam_permit.so"],
+    )
+}
+
+fn with_services(services: &Services) -> impl FnOnce(&mut Command) + use<> {
+    let set = format!("auth.pam_directory={:?}", services.path());
+    move |command| {
+        command.args(["--set", &set, "--set", "auth.failures=4", "--set", "auth.penalty=1h"]);
+        command.args(["--set", "auth.failure_delay=off"]);
+    }
+}
+
+#[test]
+fn an_address_that_pam_has_refused_often_is_no_longer_asked_about() {
+    for policy in [
+        "policy 1\nclientmethod: pam.address\nsocks pass { to: @loopback }\n",
+        "policy 1\nsocksmethod: pam.address\nsocks pass { to: @loopback }\n",
+    ] {
+        let services = noted_refusals();
+        let server = Daemon::start_with(policy, with_services(&services));
+        wait_for("the penalty", || {
+            let mut stream = connect(server.socks());
+            let _cut_off = stream.write_all(&[5, 1, 0]).and_then(|()| stream.read(&mut [0; 2]));
+            server.log().contains("too many failed logins from 127.0.0.1").then_some(())
+        });
+        for _ in 0..5 {
+            let mut stream = connect(server.socks());
+            let _cut_off = stream.write_all(&[5, 1, 0]).and_then(|()| stream.read(&mut [0; 2]));
+        }
+        let asked = std::fs::read(services.path().join("asked")).unwrap().len();
+        assert!((4..=6).contains(&asked), "PAM was asked {asked} times:\n{}", server.log());
+        let failures = server.log().matches("authentication failure from 127.0.0.1 by pam.address\n").count();
+        assert_eq!(failures, asked, "{}", server.log());
+    }
+}
+
+#[test]
+fn an_address_that_another_method_lets_in_is_not_punished_for_what_pam_says() {
+    let (services, echo) = (noted_refusals(), Target::echo("127.0.0.1:0"));
+    let policy = "policy 1\nclientmethod: pam.address, none\nsocks pass { to: @loopback }\n";
+    let server = Daemon::start_with(policy, with_services(&services));
+    for _ in 0..12 {
+        assert!(crate::support::tunnel(server.socks(), echo.address).is_ok(), "{}", server.log());
+    }
+    assert_eq!(std::fs::read(services.path().join("asked")).unwrap().len(), 12);
+    assert!(!server.log().contains("authentication failure"), "{}", server.log());
+}
+
+#[test]
+fn a_program_that_says_no_is_a_refusal_in_log_and_metrics() {
+    let services = noted_refusals();
+    let policy = "policy 1\nsocksmethod: pam.username\nsocks pass { user: any }\n";
+    let server = Daemon::start_with(policy, with_services(&services));
+    let said = login(server.socks(), b"alice", b"x");
+    assert!(said.len() == 2 && said[1] != 0, "{said:?}");
+    let line = wait_for("the reason", || {
+        server.log().lines().find(|line| line.contains("PAM (rustsocks) refuses")).map(str::to_owned)
+    });
+    assert!(
+        line.contains(" INFO ") && line.contains("PAM_SYSTEM_ERR, \"") && line.contains("exit code 1"),
+        "{line}"
+    );
+    assert!(server.log().contains("authentication failure from 127.0.0.1 by pam.username for \"alice\""));
+    let (_, metrics) = server.get("/metrics");
+    assert!(
+        metrics.contains("rustsocks_pam_auth_total{method=\"pam.username\",result=\"refused\"} 1"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn what_modules_have_started_ends_with_a_server_that_is_killed() {
+    let program = stall();
+    let services = Services::new().service(
+        "rustsocks",
+        &[&format!("auth required pam_exec.so {program}"), "account required pam_permit.so"],
+    );
+    let policy = "policy 1\nsocksmethod: pam.username\nsocks pass { user: any }\n";
+    let mut server = Daemon::start_with(policy, with_services(&services));
+    let (mut stream, method) = greet(server.socks(), &[2]);
+    assert_eq!(method, 2);
+    stream.write_all(&credentials(b"alice", b"x")).unwrap();
+    wait_for("a question under way", || runs(&program).then_some(()));
+    server.signal(nix::sys::signal::Signal::SIGKILL);
+    server.wait();
+    wait_for("the end of the program", || (!runs(&program)).then_some(()));
+}
+
 #[test]
 fn row_38_malformed_credentials_are_refused_and_nothing_is_cut_short() {
     let users = users_file("alice", "pw");
@@ -119,9 +211,7 @@ fn row_40_after_ten_failures_an_address_is_not_even_looked_at() {
         with_users(&users)(command);
         command.args(["--set", "auth.failure_delay=off", "--set", "auth.penalty=1h"]);
     });
-    crate::support::wait_for("the penalty", || {
-        login_if_let(server.socks(), b"alice", b"wrong").is_none().then_some(())
-    });
+    wait_for("the penalty", || login_if_let(server.socks(), b"alice", b"wrong").is_none().then_some(()));
     assert!(login_if_let(server.socks(), b"alice", b"correct horse").is_none(), "not even the right one");
     let log = server.log();
     let failures = log.matches("authentication failure from 127.0.0.1 by password for \"alice\"").count();

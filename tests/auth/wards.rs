@@ -136,6 +136,21 @@ pub async fn until(what: &str, ask: impl FnMut() -> Option<()> + Send + 'static)
     tokio::task::spawn_blocking(move || wait_for(&what, ask)).await.expect("comes true");
 }
 
+/// A command line that stalls, and that no other process of the machine has.
+pub fn stall() -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("/bin/sleep 300.{}{number:03}", std::process::id())
+}
+
+/// Whether a process with that command line is there.
+pub fn runs(command: &str) -> bool {
+    let wanted = command.replace(' ', "\0") + "\0";
+    let processes = std::fs::read_dir("/proc").expect("is mounted").filter_map(Result::ok);
+    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| line == wanted.as_bytes())
+}
+
 /// Where the distribution keeps `pam_matrix`, of libpam-wrapper.
 pub fn pam_matrix() -> PathBuf {
     let found = std::fs::read_dir("/usr/lib").expect("is there").filter_map(|entry| {

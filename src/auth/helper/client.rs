@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -91,10 +91,8 @@ impl HelperPlan {
 }
 
 impl Helper {
-    /// Starts the helper and waits until it says that it has given up what it does not need.
-    ///
-    /// To be called on the main thread, before there is a runtime: the helper dies with the thread
-    /// that started it.
+    /// Starts the helper and waits until it says that it has given up what it does not need. To be
+    /// called before there is a runtime.
     ///
     /// # Errors
     /// Where it does not come up.
@@ -214,8 +212,8 @@ impl Helper {
     fn pronounce_dead(&self, why: &str) {
         self.dead.store(true, Ordering::Release);
         self.waiting().clear();
+        let _gone = self.socket.shutdown(Shutdown::Both);
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let _gone = child.kill();
         let status = child.try_wait().ok().flatten().map(|status| format!(" ({status})")).unwrap_or_default();
         tracing::error!(
             "the process {} that asks PAM is lost: {why}{status}; logins through PAM fail until a restart",
@@ -233,10 +231,10 @@ impl Helper {
 }
 
 impl Drop for Helper {
-    /// Ends the helper; by now it holds no question that anybody waits for.
+    /// Hangs up: the helper ends, and what it has started with it. It need not be ours to kill.
     fn drop(&mut self) {
+        let _gone = self.socket.shutdown(Shutdown::Both);
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _gone = child.kill();
         let _reaped = child.try_wait();
     }
 }

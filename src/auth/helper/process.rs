@@ -91,8 +91,8 @@ fn prepare(config: &HelperConfig) -> Result<(), HelperFailure> {
     signals.extend([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     privilege::confine_helper(config.user.as_deref())?;
-    // After the change of user, which clears it.
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The end of the server shows at the socket. To be killed with it would leave nobody to end
+    // what the modules have started.
     prctl::set_child_subreaper(true)?;
     if u32::try_from(getppid().as_raw()) != Ok(config.parent) {
         return Err(HelperFailure::NoSocket);
@@ -137,8 +137,25 @@ impl Desk<'_> {
             self.kill_late()?;
             self.reap();
         }
-        self.workers.iter().for_each(|worker| end(worker.pid));
+        self.close();
         Ok(())
+    }
+
+    /// Ends the children and all that their modules have started, before it goes itself.
+    fn close(mut self) {
+        for worker in std::mem::take(&mut self.workers) {
+            end(worker.pid);
+            self.dying.push(worker.pid);
+        }
+        let deadline = Instant::now() + CLOSING;
+        loop {
+            self.dying.retain(|pid| is_alive(*pid));
+            self.end_orphans();
+            if self.dying.is_empty() || Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(DYING_LOOK);
+        }
     }
 
     /// Waits for a question, an answer or a deadline.
@@ -235,6 +252,11 @@ impl Desk<'_> {
         if self.dying.len() == before {
             return;
         }
+        self.end_orphans();
+    }
+
+    /// Ends what the modules of ended children have started.
+    fn end_orphans(&mut self) {
         for orphan in children() {
             let is_worker = self.workers.iter().any(|worker| worker.pid == orphan);
             if !is_worker && !self.dying.contains(&orphan) {
@@ -288,6 +310,9 @@ fn is_alive(pid: Pid) -> bool {
 
 /// How often killed children are looked after.
 const DYING_LOOK: Duration = Duration::from_millis(20);
+/// How long killed children may take to go once the server is gone; the kernel takes its time where
+/// one waits for a disk.
+const CLOSING: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,11 @@
 //!
 //! Only the helper process asks; see [`super::helper`].
 
+mod code;
 #[cfg(feature = "pam")]
 mod ffi;
+
+pub(super) use code::name_of;
 
 use super::UserName;
 use std::fmt;
@@ -153,7 +156,7 @@ pub(super) fn ask(question: &Question, directory: Option<&Path>) -> Answer {
     });
     drop(password.map(|password| Zeroizing::new(password.into_bytes())));
     let user = canonical_user(said.user);
-    Answer { outcome: outcome_of(said.code), code: said.code, user, message: said.errors }
+    Answer { outcome: code::outcome_of(said.code), code: said.code, user, message: said.errors }
 }
 
 #[cfg(not(feature = "pam"))]
@@ -167,25 +170,6 @@ pub(super) fn ask(_question: &Question, _directory: Option<&Path>) -> Answer {
 fn canonical_user(user: Vec<u8>) -> Vec<u8> {
     let known = std::str::from_utf8(&user).ok().and_then(|name| nix::unistd::User::from_name(name).ok()?);
     known.map_or(user, |account| account.name.into_bytes())
-}
-
-#[cfg(feature = "pam")]
-fn outcome_of(code: i32) -> Outcome {
-    use pam::ffi as codes;
-    match code {
-        codes::PAM_SUCCESS => Outcome::Accepted,
-        codes::PAM_ACCT_EXPIRED
-        | codes::PAM_AUTHTOK_EXPIRED
-        | codes::PAM_AUTH_ERR
-        | codes::PAM_CONV_ERR
-        | codes::PAM_CRED_EXPIRED
-        | codes::PAM_CRED_INSUFFICIENT
-        | codes::PAM_MAXTRIES
-        | codes::PAM_NEW_AUTHTOK_REQD
-        | codes::PAM_PERM_DENIED
-        | codes::PAM_USER_UNKNOWN => Outcome::Refused,
-        _ => Outcome::Failed,
-    }
 }
 
 /// Where Linux-PAM looks for service files.
