@@ -6,6 +6,7 @@
 use nix::unistd::{Gid, Group, User, getgrouplist};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::CString;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -20,30 +21,51 @@ pub type GroupNames = Arc<[Arc<str>]>;
 pub struct GroupsUnavailable;
 
 /// Looks up groups and remembers them for a minute.
-#[derive(Debug)]
 pub struct Groups {
-    /// What the policy speaks of.
-    wanted: arc_swap::ArcSwap<BTreeSet<Arc<str>>>,
-    known: moka::sync::Cache<Arc<str>, GroupNames>,
+    wanted: arc_swap::ArcSwap<Wanted>,
+    /// By user, for each set of wanted groups anew: who asks while another asks for the same user
+    /// waits for that answer.
+    known: moka::future::Cache<(Generation, Arc<str>), GroupNames>,
     /// Bounds the threads that a stalled directory can hold.
     lookups: Arc<Semaphore>,
+    ask: Ask,
 }
+
+/// What the policy speaks of.
+#[derive(Debug, Default)]
+struct Wanted {
+    names: Arc<BTreeSet<Arc<str>>>,
+    generation: Generation,
+}
+
+/// Counts the sets of wanted groups.
+type Generation = u64;
+
+/// How the system is asked, on a thread that may block.
+type Ask = fn(&str, &BTreeSet<Arc<str>>) -> nix::Result<GroupNames>;
 
 impl Default for Groups {
     fn default() -> Self {
-        Self {
-            wanted: arc_swap::ArcSwap::default(),
-            known: moka::sync::Cache::builder().max_capacity(USERS_MAX).time_to_live(MEMORY).build(),
-            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
-        }
+        Self::asking(ask_system)
     }
 }
 
 impl Groups {
+    fn asking(ask: Ask) -> Self {
+        Self {
+            wanted: arc_swap::ArcSwap::default(),
+            known: moka::future::Cache::builder().max_capacity(USERS_MAX).time_to_live(MEMORY).build(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            ask,
+        }
+    }
+
     /// Takes over what a policy speaks of; another set makes all be looked up anew.
     pub fn want(&self, names: BTreeSet<Arc<str>>) {
-        if **self.wanted.load() != names {
-            self.wanted.store(Arc::new(names));
+        let before = self.wanted.load();
+        if *before.names != names {
+            let generation = before.generation + 1;
+            self.wanted.store(Arc::new(Wanted { names: Arc::new(names), generation }));
             self.known.invalidate_all();
         }
     }
@@ -55,34 +77,33 @@ impl Groups {
     /// Where the system does not answer in time.
     pub async fn of(&self, user: &Arc<str>) -> Result<GroupNames, GroupsUnavailable> {
         let wanted = self.wanted.load_full();
-        if wanted.is_empty() {
+        if wanted.names.is_empty() {
             return Ok(GroupNames::default());
         }
-        if let Some(groups) = self.known.get(user) {
-            return Ok(groups);
-        }
-        let groups =
-            timeout(PATIENCE, self.look_up(user, &wanted)).await.map_err(|_| GroupsUnavailable)??;
-        // Unless the policy has changed meanwhile.
-        if Arc::ptr_eq(&wanted, &self.wanted.load()) {
-            self.known.insert(Arc::clone(user), Arc::clone(&groups));
-        }
-        Ok(groups)
+        let key = (wanted.generation, Arc::clone(user));
+        let answer = self.known.try_get_with(key, self.look_up(Arc::clone(user), Arc::clone(&wanted.names)));
+        timeout(PATIENCE, answer).await.map_err(|_| GroupsUnavailable)?.map_err(|_| GroupsUnavailable)
     }
 
     async fn look_up(
         &self,
-        user: &Arc<str>,
-        wanted: &Arc<BTreeSet<Arc<str>>>,
+        user: Arc<str>,
+        wanted: Arc<BTreeSet<Arc<str>>>,
     ) -> Result<GroupNames, GroupsUnavailable> {
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| GroupsUnavailable)?;
-        let (user, wanted) = (Arc::clone(user), Arc::clone(wanted));
+        let ask = self.ask;
         let work = tokio::task::spawn_blocking(move || {
-            let groups = ask_system(&user, &wanted);
+            let groups = ask(&user, &wanted);
             drop(permit);
             groups
         });
         work.await.map_err(|_| GroupsUnavailable)?.map_err(|_| GroupsUnavailable)
+    }
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("wanted", &self.wanted.load()).finish_non_exhaustive()
     }
 }
 
@@ -122,8 +143,45 @@ mod tests {
         groups.want(set(&["root", "no-such-group-here"]));
         assert_eq!(*groups.of(&root).await.unwrap(), [Arc::from("root")]);
         assert!(groups.of(&Arc::from("no-such-user-here")).await.unwrap().is_empty());
-        assert!(groups.known.contains_key(&root), "a minute's memory");
         groups.want(set(&["no-such-group-here"]));
         assert!(groups.of(&root).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn many_logins_of_one_user_at_a_time_ask_the_system_once() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let groups = Arc::new(Groups::asking(|_, wanted| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            // Long enough for the others to come, as a directory on the network takes.
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(wanted.iter().cloned().collect())
+        }));
+        groups.want(set(&["staff"]));
+        let alice: Arc<str> = Arc::from("alice");
+        let ask = || {
+            let (groups, alice) = (Arc::clone(&groups), Arc::clone(&alice));
+            tokio::spawn(async move { groups.of(&alice).await })
+        };
+        for login in (0..50).map(|_| ask()).collect::<Vec<_>>() {
+            assert_eq!(*login.await.unwrap().unwrap(), [Arc::from("staff")]);
+        }
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+        groups.want(set(&["staff", "guests"]));
+        assert_eq!(groups.of(&alice).await.unwrap().len(), 2, "another policy, another question");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_down_is_no_answer_and_not_remembered() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        static IS_UP: AtomicBool = AtomicBool::new(false);
+        let groups = Groups::asking(|_, wanted| match IS_UP.load(Ordering::Relaxed) {
+            true => Ok(wanted.iter().cloned().collect()),
+            false => Err(nix::errno::Errno::EIO),
+        });
+        groups.want(set(&["staff"]));
+        assert_eq!(groups.of(&Arc::from("alice")).await, Err(GroupsUnavailable));
+        IS_UP.store(true, Ordering::Relaxed);
+        assert_eq!(groups.of(&Arc::from("alice")).await.unwrap().len(), 1);
     }
 }
