@@ -107,8 +107,19 @@ impl TlsAcceptor {
         }
     }
 
+    /// Says so where the files cannot be read any more by who we have become: a new certificate would
+    /// not be taken, and nobody would know before the old one has expired.
+    fn warn_unless_readable(&self) {
+        if let Err(error) = configure(&self.settings) {
+            tracing::warn!("a new certificate will not be taken without a restart: {error}");
+        }
+    }
+
     /// Looks at the files every few seconds until it is told to stop.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        let acceptor = Arc::clone(&self);
+        // A panic inside has been reported.
+        let _reported = tokio::task::spawn_blocking(move || acceptor.warn_unless_readable()).await;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(look.tick()).await.is_some() {
@@ -207,12 +218,14 @@ fn names_of(certificate: &CertificateDer<'_>) -> CertificateNames {
 }
 
 /// What changes when a file does.
-type Looks = [Option<(u64, u64, u64, i64, i64)>; 3];
+type Looks = [Option<(u64, u64, u64, [i64; 4])>; 3];
 
 fn looks(settings: &Tls) -> Looks {
     let look = |path: &Path| {
         let seen = std::fs::metadata(path).ok()?;
-        Some((seen.dev(), seen.ino(), seen.len(), seen.mtime(), seen.mtime_nsec()))
+        // The time of change tells of a mode that has become right, too.
+        let times = [seen.mtime(), seen.mtime_nsec(), seen.ctime(), seen.ctime_nsec()];
+        Some((seen.dev(), seen.ino(), seen.len(), times))
     };
     let Tls { certificate, key, client_authorities, .. } = settings;
     [look(certificate), look(key), client_authorities.as_deref().and_then(look)]

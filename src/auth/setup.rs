@@ -8,6 +8,7 @@ use rustsocks_compiler::Policy;
 use rustsocks_compiler::model::{Model, Test};
 use rustsocks_compiler::request::{Method, MethodSpec};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub enum SetupError {
     #[error(transparent)]
     Service(#[from] NotAService),
     /// The users file is not accepted.
-    #[error("the users file `{}` {error}", path.display())]
+    #[error("the users file `{}` {error}{}", path.display(), remedy(.error))]
     Users {
         /// The file.
         path: PathBuf,
@@ -49,6 +50,18 @@ pub enum SetupError {
 
 fn folders(directory: &Option<PathBuf>) -> String {
     directory.as_ref().map_or_else(|| "`/etc/pam.d`".into(), |directory| format!("`{}`", directory.display()))
+}
+
+/// What to do where the file is not for who reads it.
+fn remedy(error: &UsersError) -> String {
+    let is_denied = matches!(error, UsersError::Io(error) if error.kind() == ErrorKind::PermissionDenied);
+    let user = nix::unistd::Uid::effective();
+    let name =
+        nix::unistd::User::from_uid(user).ok().flatten().map_or_else(|| user.to_string(), |user| user.name);
+    match is_denied {
+        true => format!("; it is read as `{name}`: give it to that user, or to its group with 0640"),
+        false => String::new(),
+    }
 }
 
 /// Whether a policy asks PAM, so that a helper must be started.

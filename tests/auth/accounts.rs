@@ -115,4 +115,52 @@ mod tests {
             assert_eq!(ward.login("nullok", &account.name, password).await, Err(AuthError::Refused));
         }
     }
+
+    /// A file of `examples/pam`, with what it names below `/etc` looked for in the folder.
+    fn shipped(services: Services, name: &str, files: &[(&str, &str)]) -> Services {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pam").join(name);
+        let mut text = std::fs::read_to_string(path).unwrap();
+        let mut services = services;
+        for (there, here) in files {
+            assert!(text.contains(there), "{name} names {there}");
+            text = text.replace(there, here);
+        }
+        services = services.service(name, &text.lines().collect::<Vec<_>>());
+        services
+    }
+
+    #[tokio::test]
+    async fn the_services_that_we_ship_let_in_whom_they_should() {
+        if !may_create() {
+            return;
+        }
+        let account = Account::create(HASH, &[]);
+        let name = account.name.as_str();
+        let mut services = Services::new().file("addresses", "192.0.2.7\n");
+        services = shipped(services, "rustsocks-unix", &[]);
+        services = shipped(services, "rustsocks-address", &[("/etc/rustsocks/addresses", "DIR/addresses")]);
+        let debian = ["common-auth", "common-account"]
+            .map(|file| std::fs::read_to_string(format!("/etc/pam.d/{file}")));
+        let mut good = vec!["rustsocks-unix"];
+        if let [Ok(auth), Ok(account)] = &debian {
+            for (file, text) in [("common-auth", auth), ("common-account", account)] {
+                services = services.service(file, &text.lines().collect::<Vec<_>>());
+            }
+            services = shipped(services, "rustsocks", &[]);
+            good.push("rustsocks");
+        }
+        let ward = services.ward();
+        for service in good {
+            assert!(ward.login(service, name, "correct horse").await.is_ok(), "{service}");
+            for (user, password) in [(name, "wrong"), (name, ""), ("no-such-user-here", "correct horse")] {
+                assert_eq!(
+                    ward.login(service, user, password).await,
+                    Err(AuthError::Refused),
+                    "{service} {user}"
+                );
+            }
+        }
+        assert!(ward.address("rustsocks-address", [192, 0, 2, 7].into()).await.is_ok());
+        assert_eq!(ward.address("rustsocks-address", [192, 0, 2, 8].into()).await, Err(AuthError::Refused));
+    }
 }

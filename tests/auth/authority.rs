@@ -1,6 +1,7 @@
 //! An authority of our own, and a server that speaks TLS with a certificate of it.
 
 use crate::support::Daemon;
+use crate::wire::open_folder;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +14,7 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = open_folder();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
@@ -60,7 +61,7 @@ impl Authority {
         std::fs::write(&settings, text).unwrap();
         let policy_file = self.path("test.policy");
         std::fs::write(&policy_file, policy).unwrap();
-        Daemon::launch(tempfile::tempdir().unwrap(), |command| {
+        Daemon::launch(open_folder(), |command| {
             command.arg("--settings").arg(&settings).arg("--policy").arg(&policy_file);
             command.args(["--set", "timeouts.handshake=60s"]);
             more(command);

@@ -3,7 +3,7 @@
 
 use crate::support::{Daemon, Target, run, rustsocks, wait_for};
 use crate::wards::{Services, descendants, status};
-use crate::wire::{answer, credentials, greet};
+use crate::wire::{answer, credentials, greet, open_folder};
 use nix::unistd::{Uid, User};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -15,13 +15,6 @@ const NOBODY: &str = "nobody";
 
 fn is_root() -> bool {
     Uid::effective().is_root()
-}
-
-/// A folder that the user the server becomes can reach, wherever the tests themselves run.
-fn open_folder() -> tempfile::TempDir {
-    let dir = tempfile::Builder::new().prefix("rustsocks-drop-").tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    dir
 }
 
 fn start(services: &Services, more: impl FnOnce(&mut Command)) -> Daemon {

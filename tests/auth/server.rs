@@ -194,6 +194,24 @@ fn row_38_malformed_credentials_are_refused_and_nothing_is_cut_short() {
 }
 
 #[test]
+fn row_38_the_shortest_and_the_longest_credentials_are_taken_whole() {
+    let (name, password) = ("n".repeat(255), "p".repeat(255));
+    let long = users_file(&name, &password);
+    let server = Daemon::start_with(POLICY, |command| {
+        with_users(&long)(command);
+        command.args(["--set", "auth.failures=0", "--set", "auth.failure_delay=off"]);
+    });
+    let (name, password) = (name.as_bytes(), password.as_bytes());
+    assert_eq!(login(server.socks(), name, password), [1, 0]);
+    for (name, password) in [(&name[..254], password), (name, &password[..254]), (name, b"p")] {
+        assert_eq!(login(server.socks(), name, password), [1, 1]);
+    }
+    let short = users_file("n", "p");
+    let server = Daemon::start_with(POLICY, with_users(&short));
+    assert_eq!(login(server.socks(), b"n", b"p"), [1, 0]);
+}
+
+#[test]
 fn row_39_an_unknown_user_and_a_wrong_password_get_the_same_reply() {
     let users = users_file("alice", "correct horse");
     let server = Daemon::start_with(POLICY, with_users(&users));
@@ -243,6 +261,55 @@ fn row_43_the_method_that_a_rule_needs_is_chosen_or_none() {
     assert_eq!(greet(server.socks(), &[2, 0]).1, 2);
     assert_eq!(greet(server.socks(), &[0]).1, 0xff);
     assert_eq!(greet(server.socks(), &[1, 3]).1, 0xff);
+}
+
+#[test]
+fn methods_are_offered_in_the_order_of_the_policy_and_only_where_they_can_lead_to_a_pass() {
+    let users = users_file("alice", "correct horse");
+    let both = "socks pass { user: alice }\nsocks pass { from: 127.0.0.0/8 }\n";
+    let elsewhere = "socks pass { user: alice  from: 10.0.0.0/8 }\n";
+    for (methods, rules, offered, chosen) in [
+        ("password, none", both, &[0, 2][..], 2),
+        ("none, password", both, &[2, 0], 0),
+        ("password, none", both, &[0], 0),
+        ("none, password", both, &[2], 2),
+        ("password, none", elsewhere, &[0, 2], 0xff),
+        ("certificate, password", both, &[0], 0xff),
+        ("certificate, password", both, &[0, 2], 2),
+    ] {
+        let policy = format!("policy 1\nsocksmethod: {methods}\n{rules}");
+        let server = Daemon::start_with(&policy, with_users(&users));
+        assert_eq!(greet(server.socks(), offered).1, chosen, "{policy}{offered:?}");
+    }
+}
+
+#[test]
+fn a_pam_service_without_a_file_is_refused_at_the_start_and_on_reload() {
+    let services =
+        Services::new().service("there", &["auth required pam_permit.so", "account required pam_permit.so"]);
+    let policy = |service: &str| {
+        format!("policy 1\nsocksmethod: pam.username({service})\nsocks pass {{ user: any }}\n")
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.policy");
+    std::fs::write(&file, policy("missing")).unwrap();
+    let mut command = crate::support::rustsocks();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--api", "none", "--store"])
+        .arg(dir.path().join("store"));
+    command.args(["--set", &format!("auth.pam_directory={:?}", services.path())]);
+    let said = crate::support::run(command.arg("--policy").arg(&file));
+    assert_eq!(said.code(), 78, "{}", said.err);
+    assert!(said.err.contains("there is no PAM service `missing`"), "{}", said.err);
+
+    let server = Daemon::start_with(&policy("there"), with_services(&services));
+    assert_eq!(login(server.socks(), b"alice", b"x"), [1, 0]);
+    let new = server.dir().join("new");
+    std::fs::write(&new, policy("missing")).unwrap();
+    std::fs::rename(&new, server.policy()).unwrap();
+    wait_for("the complaint", || server.log().contains("there is no PAM service `missing`").then_some(()));
+    assert_eq!(login(server.socks(), b"alice", b"x"), [1, 0], "the policy of before stays");
+    assert_eq!(server.json("/health")["status"], "degraded");
 }
 
 #[test]

@@ -199,3 +199,23 @@ fn stunnel_conf(ca: &Path, local: SocketAddr, to: SocketAddr) -> String {
         ca.display()
     )
 }
+
+#[test]
+fn a_key_that_the_servers_user_cannot_read_is_told_of_at_the_start() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let authority = Authority::with_server();
+    for (file, mode) in [("server.key", 0o600), ("server.pem", 0o644)] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(authority.path(file), mode).unwrap();
+    }
+    let server = authority.serve(OPEN, "", |command| {
+        command.args(["--set", "privileges.user_unprivileged=\"nobody\""]);
+    });
+    wait_for("the warning", || {
+        server.log().contains("a new certificate will not be taken without a restart").then_some(())
+    });
+    assert!(server.log().contains("server.key"), "{}", server.log());
+}

@@ -54,3 +54,10 @@ pub fn users_file(user: &str, password: &str) -> tempfile::NamedTempFile {
     std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600)).expect("is ours");
     file
 }
+
+/// A folder that the user the server becomes can reach, wherever the tests themselves run.
+pub fn open_folder() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().prefix("rustsocks-drop-").tempdir_in("/tmp").expect("a folder");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("is ours");
+    dir
+}
