@@ -370,13 +370,13 @@ fn is_pam(method: Method) -> bool {
 }
 
 impl AuthObserver for Metrics {
-    fn attempted(&self, method: Method, result: AuthResult, took: Duration) {
-        let labels = [method.name(), result.label()];
-        self.logins.total.with_label_values(&labels).inc();
-        if is_pam(method) {
-            self.logins.pam.with_label_values(&labels).inc();
-            self.logins.pam_duration.observe(took.as_secs_f64());
-        }
+    fn attempted(&self, method: Method, result: AuthResult) {
+        self.logins.total.with_label_values(&[method.name(), result.label()]).inc();
+    }
+
+    fn asked_pam(&self, method: Method, result: AuthResult, took: Duration) {
+        self.logins.pam.with_label_values(&[method.name(), result.label()]).inc();
+        self.logins.pam_duration.observe(took.as_secs_f64());
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::helper::Helper;
 use super::pam::{Answer, NotAService, Outcome, Question, ServiceName, name_of};
-use super::{AuthError, HelperHealth, Identity, SetupError, UserName};
+use super::{AuthError, AuthObserver, AuthResult, HelperHealth, Identity, SetupError, UserName};
 use crate::settings::sections::Auth;
 use rustsocks_compiler::request::MethodSpec;
 use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -15,13 +17,18 @@ pub(super) struct Pam {
     helper: Helper,
     service: ServiceName,
     address_user: UserName,
+    observer: Option<Arc<dyn AuthObserver>>,
 }
 
 impl Pam {
-    pub(super) fn new(settings: &Auth, helper: Helper) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        settings: &Auth,
+        helper: Helper,
+        observer: Option<Arc<dyn AuthObserver>>,
+    ) -> Result<Self, SetupError> {
         let service = settings.pam_service.parse()?;
         let address_user = settings.pam_address_user.parse().map_err(SetupError::AddressUser)?;
-        Ok(Self { helper, service, address_user })
+        Ok(Self { helper, service, address_user, observer })
     }
 
     /// `pam.username`.
@@ -38,8 +45,7 @@ impl Pam {
         }
         let password = Some(Zeroizing::new(password.to_vec()));
         let question = Question { service: self.service(spec)?, user: name.clone(), password, client };
-        let answer = self.helper.ask(&question).await;
-        judge(&question, &answer)?;
+        let answer = self.ask(spec, &question).await?;
         let user = UserName::from_bytes(&answer.user).map_err(|_| AuthError::Unavailable)?;
         let service = Some(question.service.shared());
         Ok(Identity { user: Some(user.shared()), groups: Vec::new(), service })
@@ -49,8 +55,18 @@ impl Pam {
     pub(super) async fn address(&self, spec: &MethodSpec, client: IpAddr) -> Result<Identity, AuthError> {
         let user = self.address_user.clone();
         let question = Question { service: self.service(spec)?, user, password: None, client };
-        judge(&question, &self.helper.ask(&question).await)?;
+        self.ask(spec, &question).await?;
         Ok(Identity { user: None, groups: Vec::new(), service: Some(question.service.shared()) })
+    }
+
+    async fn ask(&self, spec: &MethodSpec, question: &Question) -> Result<Answer, AuthError> {
+        let start = Instant::now();
+        let answer = self.helper.ask(question).await;
+        let result = judge(question, &answer);
+        if let Some(observer) = &self.observer {
+            observer.asked_pam(spec.method, AuthResult::of(&result), start.elapsed());
+        }
+        result.map(|()| answer)
     }
 
     pub(super) fn health(&self) -> HelperHealth {

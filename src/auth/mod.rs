@@ -124,7 +124,7 @@ impl Authenticator {
         };
         let inner = Inner {
             users: users.transpose()?,
-            pam: helper.map(|helper| Pam::new(settings, helper)).transpose()?,
+            pam: helper.map(|helper| Pam::new(settings, helper, observer.clone())).transpose()?,
             penalties: Some(Penalties::new(rules)),
             recent: Recent::new(settings.remember.limit().unwrap_or_default()),
             failure_delay: settings.failure_delay.limit().unwrap_or_default(),
@@ -195,11 +195,10 @@ impl Authenticator {
     /// # Errors
     /// Where it names nobody, or the groups of the user cannot be asked.
     pub async fn certificate(&self, names: &[Box<str>]) -> Result<Identity, AuthError> {
-        let start = Instant::now();
         let user = names.first().ok_or(AuthError::Refused)?;
         let result = self.with_groups(Identity { user: Some((**user).into()), ..Identity::default() }).await;
         if let Some(observer) = &self.inner.observer {
-            observer.attempted(Method::Certificate, AuthResult::of(&result), start.elapsed());
+            observer.attempted(Method::Certificate, AuthResult::of(&result));
         }
         result
     }
@@ -210,7 +209,6 @@ impl Authenticator {
     /// # Errors
     /// Says why it is refused.
     pub async fn address(&self, spec: &MethodSpec, client: IpAddr) -> Result<Identity, AuthError> {
-        let start = Instant::now();
         let result = match self.is_penalised(client) {
             true => Err(AuthError::Penalised),
             false => match self.pam() {
@@ -219,7 +217,7 @@ impl Authenticator {
             },
         };
         if let Some(observer) = &self.inner.observer {
-            observer.attempted(spec.method, AuthResult::of(&result), start.elapsed());
+            observer.attempted(spec.method, AuthResult::of(&result));
         }
         result
     }
@@ -366,7 +364,7 @@ impl Authenticator {
     ) -> Result<T, AuthError> {
         let inner = &self.inner;
         if let Some(observer) = &inner.observer {
-            observer.attempted(attempt.method, AuthResult::of(&result), attempt.start.elapsed());
+            observer.attempted(attempt.method, AuthResult::of(&result));
         }
         match (&result, &inner.penalties) {
             (Ok(_), Some(penalties)) => {

@@ -11,7 +11,10 @@ use tokio::time::Instant;
 /// Hears of every attempt; the metrics are one.
 pub trait AuthObserver: fmt::Debug + Send + Sync {
     /// A client has tried to log in.
-    fn attempted(&self, method: Method, result: AuthResult, took: Duration);
+    fn attempted(&self, method: Method, result: AuthResult);
+
+    /// PAM has been asked; another method may decide after it.
+    fn asked_pam(&self, method: Method, result: AuthResult, took: Duration);
 }
 
 /// How an attempt went.

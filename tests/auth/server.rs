@@ -140,6 +140,27 @@ fn a_program_that_says_no_is_a_refusal_in_log_and_metrics() {
 }
 
 #[test]
+fn a_question_to_pam_counts_even_where_another_method_decides() {
+    let (services, users) = (noted_refusals(), users_file("alice", "correct horse"));
+    let policy = "policy 1\nsocksmethod: pam.username, password\nsocks pass { user: any }\n";
+    let server = Daemon::start_with(policy, |command| {
+        with_services(&services)(command);
+        with_users(&users)(command);
+    });
+    assert_eq!(login(server.socks(), b"alice", b"correct horse"), [1, 0]);
+    let (_, metrics) = server.get("/metrics");
+    for line in [
+        "rustsocks_pam_auth_total{method=\"pam.username\",result=\"refused\"} 1",
+        "rustsocks_pam_auth_duration_seconds_count 1",
+        "rustsocks_auth_total{method=\"password\",result=\"accepted\"} 1",
+        "rustsocks_auth_total{method=\"pam.username\",result=\"refused\"} 0",
+    ] {
+        assert!(metrics.lines().any(|metric| metric == line), "{line} is missing of:\n{metrics}");
+    }
+    assert!(!server.log().contains("authentication failure"), "no failure: {}", server.log());
+}
+
+#[test]
 fn what_modules_have_started_ends_with_a_server_that_is_killed() {
     let program = stall();
     let services = Services::new().service(
