@@ -1,7 +1,7 @@
 //! Row 50: what the processes may still do, as the kernel says it. Needs root; who develops as
 //! somebody else has these skipped.
 
-use crate::support::{Daemon, Target, run, rustsocks, wait_for};
+use crate::support::{Daemon, Target, command, run, rustsocks, wait_for};
 use crate::wards::{Services, descendants, status};
 use crate::wire::{answer, credentials, greet, open_folder};
 use nix::unistd::{Uid, User};
@@ -213,6 +213,25 @@ fn what_cannot_be_dropped_does_not_start() {
         let said = run(command.arg("--store").arg(dir.path().join("store")));
         assert_eq!(said.code(), 78, "{}", said.err);
         assert!(said.err.contains(why), "{}", said.err);
+    }
+}
+
+/// A process that is root in name and may not become another: it must not serve as root instead.
+#[test]
+fn root_that_may_not_become_another_does_not_start() {
+    if !is_root() || !may_narrow() {
+        return;
+    }
+    let dir = open_folder();
+    for (capability, step) in [("setuid", "setresuid"), ("setgid", "setgroups")] {
+        let mut narrowed = command("setpriv");
+        narrowed.arg(format!("--inh-caps=-{capability}")).arg(format!("--bounding-set=-{capability}"));
+        narrowed.arg("--").arg(env!("CARGO_BIN_EXE_rustsocks"));
+        narrowed.args(["serve", "--listen", "127.0.0.1:0", "--api", "none"]);
+        narrowed.args(["--set", &format!("privileges.user_unprivileged={NOBODY:?}")]);
+        let said = run(narrowed.arg("--store").arg(dir.path().join("store")));
+        assert_eq!(said.code(), 78, "{}", said.err);
+        assert!(said.err.contains(&format!("{step} is refused")), "{}", said.err);
     }
 }
 
