@@ -63,7 +63,13 @@ pub type CertificateNames = Box<[Box<str>]>;
 pub struct TlsAcceptor {
     settings: Tls,
     current: ArcSwap<ServerConfig>,
-    seen: Mutex<Looks>,
+    seen: Mutex<Seen>,
+}
+
+/// The files as they were when they were last read, well or badly.
+struct Seen {
+    looks: Looks,
+    failure: Option<String>,
 }
 
 impl TlsAcceptor {
@@ -72,7 +78,7 @@ impl TlsAcceptor {
     /// # Errors
     /// Says which file is wrong and why.
     pub fn open(settings: &Tls) -> Result<Self, TlsError> {
-        let seen = Mutex::new(looks(settings));
+        let seen = Mutex::new(Seen { looks: looks(settings), failure: None });
         let current = ArcSwap::new(configure(settings)?);
         Ok(Self { settings: settings.clone(), current, seen })
     }
@@ -94,17 +100,26 @@ impl TlsAcceptor {
     pub fn refresh(&self) {
         let now = looks(&self.settings);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        if seen.looks == now {
             return;
         }
-        *seen = now;
+        seen.looks = now;
         match configure(&self.settings) {
             Ok(config) => {
+                seen.failure = None;
                 self.current.store(config);
                 tracing::info!("certificate `{}` reloaded", self.settings.certificate.display());
             }
-            Err(error) => tracing::error!("certificate not reloaded, the one of before stays: {error}"),
+            Err(error) => {
+                tracing::error!("certificate not reloaded, the one of before stays: {error}");
+                seen.failure = Some(error.to_string());
+            }
         }
+    }
+
+    /// Why the files as they are now are not in force.
+    pub fn failure(&self) -> Option<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).failure.clone()
     }
 
     /// Says so where the files cannot be read any more by who we have become: a new certificate would

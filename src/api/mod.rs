@@ -20,6 +20,7 @@ use crate::policy::LivePolicy;
 use crate::privilege::Level;
 use crate::session::{Sessions, UnixMicros};
 use crate::store::{Store, Writer};
+use crate::tls::TlsAcceptor;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +71,8 @@ pub struct Handles {
     pub events: Events,
     /// Who knows users: how the authorities are.
     pub auth: Authenticator,
+    /// Certificates of the listeners and of this API.
+    pub certificates: Vec<Arc<TlsAcceptor>>,
     /// How far the process is confined, if it is known.
     pub level: Option<Level>,
     /// Reloads the policy.

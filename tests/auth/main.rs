@@ -16,6 +16,9 @@ mod load;
 mod pam;
 #[cfg(feature = "pam")]
 #[cfg(test)]
+mod pam_server;
+#[cfg(feature = "pam")]
+#[cfg(test)]
 mod privileges;
 #[cfg(feature = "pam")]
 #[cfg(test)]

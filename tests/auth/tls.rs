@@ -118,6 +118,12 @@ fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_changes_nothin
     std::fs::write(authority.path("server.pem"), "no certificate").unwrap();
     wait_for("the complaint", || server.log().contains("certificate not reloaded").then_some(()));
     assert_eq!(common().as_deref(), Some("second"));
+    let health = server.json("/health");
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert!(health["reasons"].to_string().contains("a certificate is not in force"), "{health}");
+    authority.sign("server", "third", local());
+    wait_for("a good one again", || (server.json("/health")["status"] == "ok").then_some(()));
+    assert_eq!(common().as_deref(), Some("third"));
 }
 
 #[test]

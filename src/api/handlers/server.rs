@@ -23,6 +23,9 @@ pub async fn health(api: Api, scope: Scope) -> Answer {
         reasons.push(format!("the last reload of the policy failed: {failure}"));
     }
     reasons.extend(api.handles.auth.health().faults());
+    let certificates = api.handles.certificates.iter().filter_map(|tls| tls.failure());
+    reasons
+        .extend(certificates.map(|failure| format!("a certificate is not in force as it is now: {failure}")));
     if let Some((store, writer)) = &api.handles.store {
         let figures = writer.figures();
         if let Some(failure) = figures.failure {

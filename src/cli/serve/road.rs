@@ -70,6 +70,8 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     let keeping = keeping(&settings, auth.clone(), records.events.clone());
     let keeper = Keeper::new(Arc::clone(&live), prepared.source, prepared.seen, keeping);
     let ready = Arc::new(AtomicBool::new(true));
+    let api_tls = prepared.api_tls.map(Arc::new);
+    let certificates = listeners.iter().filter_map(|listener| listener.tls()).chain(&api_tls);
     let handles = Handles {
         sessions: records.sessions.clone(),
         store: Some((Arc::clone(&records.store), records.writer.clone())),
@@ -77,6 +79,7 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
         policy: Arc::clone(&live),
         events: records.events.clone(),
         auth: auth.clone(),
+        certificates: certificates.cloned().collect(),
         level: Some(prepared.level.clone()),
         reload: reload(keeper.handle()),
         explain: outside.explain,
@@ -86,7 +89,6 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     };
     let care = CancellationToken::new();
     let api = api_server(&settings, handles, api_address, &care)?;
-    let api_tls = prepared.api_tls.map(Arc::new);
     let api = api.with_tls(api_tls.clone());
     let sessions = records.sessions.clone();
     let road = Road::new(Arc::clone(&settings), Arc::clone(&live), auth.clone(), sessions, &own);
