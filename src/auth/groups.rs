@@ -147,7 +147,7 @@ mod tests {
         assert!(groups.of(&root).await.unwrap().is_empty());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn many_logins_of_one_user_at_a_time_ask_the_system_once() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static ASKED: AtomicUsize = AtomicUsize::new(0);
