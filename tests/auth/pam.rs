@@ -1,7 +1,7 @@
 //! PAM with the real libpam, each stack in a folder of its own (`pam_start_confdir`).
 
 use crate::support::PATIENCE;
-use crate::wards::{Services, client, descendants, pam_matrix, runs, spec, stall, status, until};
+use crate::wards::{Services, Stall, client, descendants, pam_matrix, runs, spec, status, until};
 use rustsocks::auth::{AuthError, HelperHealth, SetupError, check};
 use rustsocks::settings::sections::Auth;
 use rustsocks::settings::value::Span;
@@ -283,9 +283,10 @@ async fn row_42_a_failure_does_not_wait_inside_the_call() {
 
 #[tokio::test]
 async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
-    let services = Services::new()
-        .service("permit", PERMIT)
-        .service("stalls", &["auth required pam_exec.so /bin/sleep 300", "account required pam_permit.so"]);
+    // A helper that is killed can end nothing any more.
+    let stall = Stall::new();
+    let stack = [&format!("auth required pam_exec.so {}", stall.command), "account required pam_permit.so"];
+    let services = Services::new().service("permit", PERMIT).service("stalls", &stack);
     let ward = services.ward();
     assert!(ward.login("permit", "alice", "x").await.is_ok());
     assert!(ward.auth.health().is_ok());
@@ -294,7 +295,8 @@ async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
     let waiting = tokio::spawn(async move {
         auth.password(&spec(Method::PamUsername, "stalls"), client(), b"alice", b"x").await
     });
-    until("a question under way", move || (!descendants(helper).is_empty()).then_some(())).await;
+    let program = stall.command.clone();
+    until("a question under way", move || runs(&program).then_some(())).await;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(helper).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(waiting.await.unwrap(), Err(AuthError::Unavailable), "who waits is told");
@@ -305,7 +307,8 @@ async fn when_the_helper_dies_logins_fail_closed_and_the_health_says_so() {
 
 #[tokio::test]
 async fn the_helper_ends_with_the_server_and_takes_its_modules_along() {
-    let program = stall();
+    let stall = Stall::new();
+    let program = stall.command.clone();
     let services = Services::new().service(
         "stalls",
         &[&format!("auth required pam_exec.so {program}"), "account required pam_permit.so"],

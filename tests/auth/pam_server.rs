@@ -2,7 +2,7 @@
 
 use crate::server::with_users;
 use crate::support::{Daemon, Target, connect, wait_for};
-use crate::wards::{Services, runs, stall};
+use crate::wards::{Services, Stall, runs};
 use crate::wire::{answer, credentials, greet, login, users_file};
 use std::io::{Read, Write};
 use std::process::Command;
@@ -135,7 +135,8 @@ fn a_question_to_pam_counts_even_where_another_method_decides() {
 
 #[test]
 fn what_modules_have_started_ends_with_a_server_that_is_killed() {
-    let program = stall();
+    let stall = Stall::new();
+    let program = &stall.command;
     let services = Services::new().service(
         "rustsocks",
         &[&format!("auth required pam_exec.so {program}"), "account required pam_permit.so"],
@@ -145,10 +146,10 @@ fn what_modules_have_started_ends_with_a_server_that_is_killed() {
     let (mut stream, method) = greet(server.socks(), &[2]);
     assert_eq!(method, 2);
     stream.write_all(&credentials(b"alice", b"x")).unwrap();
-    wait_for("a question under way", || runs(&program).then_some(()));
+    wait_for("a question under way", || runs(program).then_some(()));
     server.signal(nix::sys::signal::Signal::SIGKILL);
     server.wait();
-    wait_for("the end of the program", || (!runs(&program)).then_some(()));
+    wait_for("the end of the program", || (!runs(program)).then_some(()));
 }
 
 #[test]

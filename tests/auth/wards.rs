@@ -136,19 +136,42 @@ pub async fn until(what: &str, ask: impl FnMut() -> Option<()> + Send + 'static)
     tokio::task::spawn_blocking(move || wait_for(&what, ask)).await.expect("comes true");
 }
 
-/// A command line that stalls, and that no other process of the machine has.
-pub fn stall() -> String {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    format!("/bin/sleep 300.{}{number:03}", std::process::id())
+/// A program that stalls, with a command line that no other process of the machine has; what is
+/// left of it ends with the test.
+pub struct Stall {
+    pub command: String,
+}
+
+impl Stall {
+    pub fn new() -> Self {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self { command: format!("/bin/sleep 300.{}{number:03}", std::process::id()) }
+    }
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        for pid in running(&self.command) {
+            // It may have ended by now.
+            let _gone = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
 }
 
 /// Whether a process with that command line is there.
 pub fn runs(command: &str) -> bool {
+    !running(command).is_empty()
+}
+
+fn running(command: &str) -> Vec<nix::unistd::Pid> {
     let wanted = command.replace(' ', "\0") + "\0";
     let processes = std::fs::read_dir("/proc").expect("is mounted").filter_map(Result::ok);
-    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.any(|line| line == wanted.as_bytes())
+    let wanted = processes.filter(|process| {
+        std::fs::read(process.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes())
+    });
+    let pid = |process: std::fs::DirEntry| process.file_name().to_str()?.parse().ok();
+    wanted.filter_map(pid).map(nix::unistd::Pid::from_raw).collect()
 }
 
 /// Where the distribution keeps `pam_matrix`, of libpam-wrapper.
