@@ -85,9 +85,6 @@ struct Args {
     #[arg(long, requires = "user")]
     password: Option<String>,
 
-    #[command(flatten)]
-    tls: TlsArgs,
-
     /// The end of it all, done or not.
     #[arg(long, default_value = "5m")]
     deadline: Span,
@@ -95,6 +92,9 @@ struct Args {
     /// The report as JSON.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// What is done.

@@ -29,10 +29,15 @@ impl Authority {
 
     /// Signs `NAME.pem` with `NAME.key`.
     pub fn sign(&self, name: &str, common: &str, alternatives: Vec<SanType>) {
+        self.sign_as(name, common, |params| params.subject_alt_names = alternatives);
+    }
+
+    /// The same with whatever else is asked for.
+    pub fn sign_as(&self, name: &str, common: &str, change: impl FnOnce(&mut CertificateParams)) {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
-        params.subject_alt_names = alternatives;
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         for (end, text) in [("key", key.serialize_pem()), ("pem", certificate.pem())] {

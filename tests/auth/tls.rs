@@ -68,6 +68,7 @@ fn a_client_certificate_names_the_user() {
     authority.sign("alice", "alice", Vec::new());
     authority.sign("mail", "x", vec![SanType::Rfc822Name("bob@example.com".try_into().unwrap())]);
     authority.sign("eve", "eve", Vec::new());
+    authority.sign_as("expired", "alice", |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1));
     let stranger = Authority::new();
     stranger.sign("alice", "alice", Vec::new());
     let policy = "policy 1\nsocksmethod: certificate\nsocks pass { user: alice, bob@example.com }\n";
@@ -83,6 +84,8 @@ fn a_client_certificate_names_the_user() {
     }
     let (got, said) = ask(&authority, "eve");
     assert_eq!(got.get(..4), Some(&[5, 0, 5, 2][..]), "known, and blocked by the policy: {said}");
+    let (got, said) = ask(&authority, "expired");
+    assert!(got.is_empty(), "of another time: {got:?} {said}");
     let (got, said) = ask(&stranger, "alice");
     assert!(got.is_empty(), "of another authority: {got:?} {said}");
     let (got, said) = s_client(server.socks(), &[], &request(echo.address), 2);
