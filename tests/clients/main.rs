@@ -12,6 +12,8 @@ mod node;
 #[cfg(test)]
 mod python;
 #[cfg(test)]
+mod sarif;
+#[cfg(test)]
 mod socksify;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
