@@ -32,8 +32,8 @@ impl Policy {
         found
     }
 
-    /// The largest leaf, if a decision may examine too many rules.
-    fn crowd(&self) -> Option<Diagnostic> {
+    /// The largest leaf, if a decision may examine too many rules (RS0403).
+    pub(crate) fn crowd(&self) -> Option<Diagnostic> {
         let compiled = self.compiled();
         let trees = [&compiled.whole, &compiled.by_name, &compiled.admit];
         let worst = trees.into_iter().filter(|grown| grown.worst > CHECKS).max_by_key(|grown| grown.worst)?;

@@ -40,15 +40,12 @@ const MANY: usize = 256;
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     // There can not be more rules on a path than there are.
-    let Some(first) = context.model.rules.get(MANY).and(context.model.rules.first()) else { return };
-    // The tree itself is asked where the analysis does not know all that rules match.
-    let tree = || Policy::compile(context.shared.clone()).statistics().worst_checks;
-    let worst = context.analysis().crowd(MANY).unwrap_or_else(tree);
-    if worst > MANY {
-        found.push(
-            LINT.at(first.head, format!("a decision may have to examine {worst} rules one by one"))
-                .label("of the rules from here on, that many have nothing to tell them apart")
-                .help("give them a target, a port, a user or a client address, or join them with sets"),
-        );
+    if context.model.rules.get(MANY).is_none() {
+        return;
     }
+    // Where the analysis knows all that rules match, it spares the tree for all but the crowded.
+    if context.analysis().crowd(MANY).is_some_and(|worst| worst <= MANY) {
+        return;
+    }
+    found.extend(Policy::compile(context.shared.clone()).crowd());
 }
