@@ -142,4 +142,58 @@ impl Diagnostic {
         self.witness = Some(arguments.into());
         self
     }
+
+    /// Cuts what is quoted from the policy to a length that can be read.
+    pub(crate) fn cut(&mut self) {
+        let labels = self.related.iter_mut().map(|label| &mut label.text);
+        let texts =
+            [&mut self.message, &mut self.primary.text].into_iter().chain(labels).chain(&mut self.help);
+        texts.filter(|text| text.len() > QUOTED).for_each(|text| *text = shortened(text));
+    }
+}
+
+/// The text with each quotation cut, and with an end.
+fn shortened(text: &str) -> String {
+    let mut whole = String::new();
+    for (at, part) in text.split('`').enumerate() {
+        if at > 0 {
+            whole.push('`');
+        }
+        match part.char_indices().nth(QUOTED) {
+            Some(_) if at % 2 == 1 => {
+                whole.extend(part.chars().take(QUOTED / 2));
+                whole.push('…');
+            }
+            _ => whole.push_str(part),
+        }
+    }
+    if let Some((end, _)) = whole.char_indices().nth(MOST) {
+        whole.truncate(end);
+        whole.push('…');
+    }
+    whole
+}
+
+/// Characters of a quotation that is shown whole.
+const QUOTED: usize = 120;
+/// Characters of a message, a label or a help.
+const MOST: usize = 2000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FileId;
+
+    #[test]
+    fn what_is_quoted_is_cut() {
+        let span = Span { file: FileId(0), start: 0, end: 0 };
+        let long = "é".repeat(1 << 20);
+        let mut one = Diagnostic::new(Code("RS0106"), Level::Error, span, format!("`{long}` is no port"))
+            .label(format!("a name has no {long}"))
+            .help("write the number");
+        one.cut();
+        assert_eq!(one.message, format!("`{}…` is no port", "é".repeat(60)));
+        assert!(one.primary.text.ends_with('…') && one.primary.text.chars().count() == 2001);
+        assert_eq!(one.help.as_deref(), Some("write the number"));
+    }
 }

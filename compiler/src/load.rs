@@ -75,6 +75,7 @@ fn load_within(
         let text = sources.file(file.id).map(|source| source.text().clone()).unwrap_or_default();
         syntax::characters(file, &text, &mut found);
     }
+    found.iter_mut().for_each(Diagnostic::cut);
     found.sort_by_key(|one| (one.primary.span.file, one.primary.span.start, one.primary.span.end));
     let wrong = found.iter().any(|one| one.level == Level::Error);
     let model = (!wrong).then(|| Arc::new(resolved.model));
@@ -155,7 +156,19 @@ impl Reader<'_> {
         let is_pattern = path.text.contains(['*', '?', '[']);
         let names = if is_pattern {
             match self.loader.glob(&pattern) {
-                Ok(names) => names,
+                Ok(names) => {
+                    if names.is_empty() {
+                        self.nothing_fits(path, "a path is relative to the file that names it; where the folder may be empty: `lint allow RS0109 \"…\"`");
+                    }
+                    names
+                }
+                Err(LoadError::Missing) => {
+                    self.nothing_fits(
+                        path,
+                        "its folder is not there; a path is relative to the file that names it",
+                    );
+                    return Vec::new();
+                }
                 Err(reason) => {
                     self.unreadable(path, &reason);
                     return Vec::new();
@@ -196,6 +209,13 @@ impl Reader<'_> {
             }
         }
         files
+    }
+
+    /// A pattern may fit nothing yet; but it is not passed over in silence.
+    fn nothing_fits(&mut self, path: &Word, help: &str) {
+        let message = format!("no file fits `{}`", path.text);
+        let found = Diagnostic::new(Code("RS0109"), Level::Warning, path.span, message);
+        self.found.push(found.label("nothing is included").help(help));
     }
 
     fn unreadable(&mut self, path: &Word, reason: &LoadError) {
@@ -331,5 +351,17 @@ mod tests {
             assert_eq!(found, codes);
             assert_eq!(loaded.model.is_some(), most == 3);
         }
+    }
+    #[test]
+    fn a_pattern_that_fits_nothing_is_not_passed_over_in_silence() {
+        let text = "include \"teams/*.policy\"\nsocks block a { to: 10.0.0.1 }\n";
+        let mut files = BTreeMap::from([("a.policy".to_owned(), text.to_owned())]);
+        let loaded = load("a.policy", &files, &HostFacts::default(), None);
+        let found: Vec<(&str, Level)> =
+            loaded.diagnostics.iter().map(|one| (one.code.0, one.level)).collect();
+        assert_eq!(found, [("RS0109", Level::Warning)]);
+        assert!(loaded.model.is_some());
+        files.insert("teams/b.policy".to_owned(), "socks block b { to: 10.0.0.2 }\n".to_owned());
+        assert!(load("a.policy", &files, &HostFacts::default(), None).diagnostics.is_empty());
     }
 }

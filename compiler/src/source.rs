@@ -160,7 +160,7 @@ pub trait Loader {
     /// Names that match a pattern with `*`, `?` and `[…]`, sorted.
     ///
     /// # Errors
-    /// Says why a folder could not be read.
+    /// Says why a folder could not be read; [`LoadError::Missing`] where there is none.
     fn glob(&self, pattern: &str) -> Result<Vec<String>, LoadError>;
 }
 

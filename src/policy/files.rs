@@ -52,10 +52,11 @@ impl FileLoader {
     fn entries(&self, folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
         let stamp = Stamp::of_folder(folder);
         let names = match &stamp {
-            Stamp::Folder(names) => names.clone(),
-            Stamp::File(..) | Stamp::Missing => Vec::new(),
+            Stamp::Folder(names) => Ok(names.clone()),
+            Stamp::File(..) | Stamp::Missing => Err(why_not(folder)),
         };
         self.note(folder, stamp);
+        let names = names?;
         if names.len() > MAX_ENTRIES {
             let text = format!("more than {MAX_ENTRIES} entries in `{}`", folder.display());
             return Err(LoadError::Unreadable(text.into()));
@@ -116,6 +117,7 @@ impl Loader for FileLoader {
 
     fn glob(&self, pattern: &str) -> Result<Vec<String>, LoadError> {
         let mut found = vec![PathBuf::new()];
+        let mut is_searched = false;
         for component in Path::new(pattern).components() {
             let Component::Normal(part) = component else {
                 found.iter_mut().for_each(|path| path.push(component));
@@ -128,17 +130,32 @@ impl Loader for FileLoader {
             }
             let mut next = Vec::new();
             for folder in found {
-                for name in self.entries(&folder)? {
+                let names = match self.entries(&folder) {
+                    // Of what a pattern has matched before, not everything is a folder.
+                    Err(LoadError::Missing) if is_searched => Vec::new(),
+                    names => names?,
+                };
+                for name in names {
                     if name.to_str().is_some_and(|name| fits(&part, name)) {
                         next.push(folder.join(name));
                     }
                 }
             }
             found = next;
+            is_searched = true;
         }
         found.retain(|path| path.is_file());
         found.sort();
         Ok(found.into_iter().filter_map(|path| path.to_str().map(Into::into)).collect())
+    }
+}
+
+/// Why a folder is not searched.
+fn why_not(folder: &Path) -> LoadError {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match std::fs::read_dir(here).map(drop).map_err(|error| (error.kind(), error)) {
+        Ok(()) | Err((ErrorKind::NotFound | ErrorKind::NotADirectory, _)) => LoadError::Missing,
+        Err((_, error)) => LoadError::Unreadable(error.to_string().into()),
     }
 }
 

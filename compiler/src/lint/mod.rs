@@ -155,6 +155,7 @@ fn settle(loaded: &Loaded, found: Vec<Diagnostic>, overrides: &[Override]) -> Ve
     for one in levels.useless(loaded.model.is_some()) {
         kept.extend(leveled(one, &mut levels));
     }
+    kept.iter_mut().for_each(Diagnostic::cut);
     kept.sort_by_key(|one| (one.primary.span, one.code));
     kept.dedup_by(|one, other| {
         one.primary == other.primary && one.code == other.code && one.message == other.message

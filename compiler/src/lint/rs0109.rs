@@ -1,7 +1,7 @@
 //! RS0109: a file that can not be had
 //!
 //! An `include` or a list `from "file"` names a file that is missing, unreadable or too large, or includes go
-//! round in a circle.
+//! round in a circle. Or a pattern in an `include` fits no file.
 //!
 //! ## Why it matters
 //!
@@ -23,8 +23,8 @@
 //!
 //! ## Fix
 //!
-//! Correct the path: it is relative to the file that names it. A pattern such as `teams/*.policy` may match
-//! nothing; a plain name may not.
+//! Correct the path: it is relative to the file that names it. A pattern such as `teams/*.policy` that fits no
+//! file is a warning only; where the folder may well be empty, say `lint allow RS0109 "the reason"`.
 
 use super::{Grade, Lint};
 
