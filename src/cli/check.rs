@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// Flags of `rustsocks check`.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 for a policy without errors and warnings, 1 for one with any, 2 for a wrong command line \
+or a file that is not there. Notes, such as that of a file that is not formatted (RS0504), do not count: \
+`--deny RS0504` makes them count, and so does `rustsocks fmt --check`.")]
 pub struct Args {
     /// Policies; `-` is standard input.
     #[arg(value_name = "FILE", default_value = policy_files::DEFAULT)]

@@ -1,5 +1,6 @@
 //! `rustsocks explain`: why a request is passed or blocked, and what would change that.
 
+use super::excerpt::Excerpt;
 use super::source::{Source, SourceOptions};
 use super::{Exit, Failure, complain, is_colored, print};
 use crate::policy::{PolicySource, Rejected};
@@ -9,6 +10,7 @@ use rustsocks_compiler::Policy;
 use rustsocks_compiler::explain::{self, Explanation, Holds, Outcome, Words};
 use rustsocks_compiler::model::Timestamp;
 use rustsocks_compiler::sample::Sample;
+use rustsocks_compiler::source::Span;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,7 +150,7 @@ pub(super) fn load(path: Option<&PathBuf>, source: &SourceOptions) -> Result<Opt
     let mut settings = source.resolve()?;
     if let Some(path) = path {
         if !path.exists() {
-            return Err(Failure::config(format!("there is no policy `{}`", path.display())));
+            return Err(Failure::usage(format!("there is no policy `{}`", path.display())));
         }
         settings.policy.path = Some(path.clone());
     }
@@ -311,24 +313,27 @@ fn draw(policy: &Policy, explanation: &Explanation) -> Option<String> {
     let by = explanation.by.as_ref()?;
     let span = by.span?;
     let source = policy.model().sources.file(span.file)?;
+    let terms =
+        || explanation.conditions.iter().filter_map(|term| term.span).filter(|one| one.file == span.file);
+    let spans: Vec<Span> = if terms().next().is_some() { terms().collect() } else { vec![span] };
+    let excerpt = Excerpt::new(&policy.model().sources, span.file, source.text(), &spans);
     let labels = explanation.conditions.iter().filter_map(|term| {
         let span = term.span.filter(|one| one.file == span.file)?;
         let word = match (&term.through, term.holds) {
             (Some(through), Holds::Yes) => format!("{} {} by {}", term.holds.mark(), term.has, through.value),
             _ => format!("{} {}", term.holds.mark(), term.has),
         };
-        Some(miette::LabeledSpan::new(Some(word), span.start as usize, (span.end - span.start) as usize))
+        Some(miette::LabeledSpan::new_with_span(Some(word), excerpt.place(span)))
     });
     let mut labels: Vec<miette::LabeledSpan> = labels.collect();
     if labels.is_empty() {
-        let whole = (span.start as usize, (span.end - span.start) as usize);
-        labels.push(miette::LabeledSpan::new(Some("it has no condition".into()), whole.0, whole.1));
+        let word = "it has no condition".into();
+        labels.push(miette::LabeledSpan::new_with_span(Some(word), excerpt.place(span)));
     }
     let report = miette::MietteDiagnostic::new(format!("{} by {}", by.verdict, by.label))
         .with_severity(miette::Severity::Advice)
         .with_labels(labels);
-    let report = miette::Report::new(report)
-        .with_source_code(miette::NamedSource::new(source.name(), source.text().to_string()));
+    let report = miette::Report::new(report).with_source_code(excerpt);
     let theme = if is_colored() {
         miette::GraphicalTheme::unicode()
     } else {

@@ -1,8 +1,7 @@
 //! Findings on paper: for people, for programs, for GitHub, and as SARIF.
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, NamedSource, Severity, SourceCode,
-};
+use super::excerpt::Excerpt;
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode};
 use rustsocks_compiler::diagnostic::{Diagnostic, Label, Level, Safety};
 use rustsocks_compiler::lint;
 use rustsocks_compiler::source::{FileId, Sources, Span};
@@ -55,14 +54,10 @@ fn human(all: &Checked<'_>, color: bool) -> String {
         .with_links(false)
         .with_wrap_lines(false)
         .with_context_lines(1);
-    let texts: Vec<Arc<NamedSource<Text>>> = all
-        .sources
-        .iter()
-        .map(|(_, source)| Arc::new(NamedSource::new(&**source.name(), Text(shown(source.text())))))
-        .collect();
+    let texts: Vec<Arc<str>> = all.sources.iter().map(|(_, source)| shown(source.text())).collect();
     let mut out = String::new();
     for found in all.found {
-        let report = Report { found, sources: all.sources, texts: &texts };
+        let report = Report::new(found, all.sources, &texts);
         if handler.render_report(&mut out, &report).is_err() {
             // A span that is none of the text: the finding is told without its lines.
             let place = all.sources.place(found.primary.span);
@@ -76,8 +71,9 @@ fn human(all: &Checked<'_>, color: bool) -> String {
 /// A text as a terminal may have it: no character moves the cursor, turns the direction of writing or
 /// ends a line that the policy does not end. Every stand-in is as long as what it stands for.
 fn shown(text: &Arc<str>) -> Arc<str> {
-    let turns = |one: char| matches!(one, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let moves = |one: char| one.is_control() && !matches!(one, '\n' | '\t') || turns(one);
+    // What turns the direction, ends a line in some editors, or is not to be seen at all.
+    let hides = |one: char| matches!(one, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+    let moves = |one: char| one.is_control() && !matches!(one, '\n' | '\t') || hides(one);
     if !text.contains(moves) {
         return text.clone();
     }
@@ -96,29 +92,22 @@ fn shown(text: &Arc<str>) -> Arc<str> {
     shown.into()
 }
 
-/// One text, shared between the findings.
-#[derive(Clone, Debug)]
-struct Text(Arc<str>);
-
-impl SourceCode for Text {
-    fn read_span<'a>(
-        &'a self,
-        span: &miette::SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, MietteError> {
-        <str as SourceCode>::read_span(&self.0, span, before, after)
-    }
-}
-
 /// One finding as the drawing library wants it.
 struct Report<'a> {
     found: &'a Diagnostic,
     sources: &'a Sources,
-    texts: &'a [Arc<NamedSource<Text>>],
+    excerpt: Excerpt,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    fn new(found: &'a Diagnostic, sources: &'a Sources, texts: &[Arc<str>]) -> Self {
+        let file = found.primary.span.file;
+        let labels = std::iter::once(&found.primary).chain(&found.related);
+        let spans: Vec<Span> = labels.map(|label| label.span).filter(|span| span.file == file).collect();
+        let text = texts.get(file.0 as usize).map_or("", |text| text);
+        Self { found, sources, excerpt: Excerpt::new(sources, file, text, &spans) }
+    }
+
     fn is_beside(&self, label: &Label) -> bool {
         label.span.file == self.found.primary.span.file
     }
@@ -163,17 +152,14 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.texts.get(self.found.primary.span.file.0 as usize).map(|text| &**text as &dyn SourceCode)
+        Some(&self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let primary = std::iter::once(&self.found.primary);
         let related = self.found.related.iter().filter(|label| self.is_beside(label));
         let text = |label: &Label| (!label.text.is_empty()).then(|| label.text.clone());
-        let place = |label: &Label| {
-            let Span { start, end, .. } = label.span;
-            (start as usize, end.saturating_sub(start) as usize)
-        };
+        let place = |label: &Label| self.excerpt.place(label.span);
         let primary = primary.map(move |label| LabeledSpan::new_primary_with_span(text(label), place(label)));
         let related = related.map(move |label| LabeledSpan::new_with_span(text(label), place(label)));
         Some(Box::new(primary.chain(related)))

@@ -11,10 +11,12 @@ mod compile;
 mod completions;
 mod diff;
 mod environment;
+mod excerpt;
 mod explain;
 mod explain_code;
 pub mod findings;
 mod fmt;
+mod hint;
 pub mod init;
 mod man;
 mod policy_files;
@@ -118,6 +120,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = hint::with(error);
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             // The help goes to a closed pipe at worst.
             let _closed = error.print();

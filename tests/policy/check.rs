@@ -161,7 +161,7 @@ fn pages_are_printed_by_code() {
 
 #[test]
 fn the_environment_is_asked_only_on_demand() {
-    let text = "socksmethod: pam.username(no-such-service-here), none\nsocks block inside { to: @loopback, @link-local, @metadata }\nsocks pass web { from: 10.0.0.0/8  user: no-such-user-here  port: 443 }\nsocks pass more { from: 10.0.0.0/8  group: no-such-group-here  port: 443 }\n";
+    let text = "socksmethod: pam.username(no-such-service-here)\nsocks block inside { to: @loopback, @link-local, @metadata }\nsocks pass web { from: 10.0.0.0/8  user: no-such-user-here  port: 443 }\nsocks pass more { from: 10.0.0.0/8  group: no-such-group-here  port: 443 }\n";
     let (_folder, file) = written(text);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("sets the mode");
     let said = check(&file, &[]);
@@ -173,4 +173,43 @@ fn the_environment_is_asked_only_on_demand() {
     }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("sets the mode");
     assert!(!check(&file, &["--environment"]).out.contains("RS0311"));
+}
+
+#[test]
+fn an_include_that_fits_nothing_is_told() {
+    let (folder, file) = written(&format!("include \"teams/*.policy\"\n{CLEAN}"));
+    let said = check(&file, &[]);
+    assert_eq!(said.code(), 1, "{said:?}");
+    assert!(said.out.contains("RS0109") && said.out.contains("its folder is not there"), "{said:?}");
+    fs::create_dir(folder.path().join("teams")).expect("a folder");
+    let said = check(&file, &["--format", "json"]);
+    let found: Value = serde_json::from_str(&said.out).expect("is JSON");
+    assert_eq!((&found[0]["code"], &found[0]["level"]), (&"RS0109".into(), &"warning".into()));
+    fs::write(folder.path().join("teams/a.policy"), "socks block b { to: 10.0.0.2 }\n").expect("writes");
+    assert_eq!(check(&file, &[]).code(), 0);
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_shown_around_the_place() {
+    let names: Vec<String> = (0..50_000).map(|at| format!("host-{at}.example.com")).collect();
+    let long = format!("socks block a {{ to: {}  prot: 1 }}\n", names.join(", "));
+    let (_folder, file) = written(&long);
+    let said = check(&file, &[]);
+    assert!(said.out.contains("unknown key `prot`") && said.out.contains("…"), "{}", said.out);
+    assert!(said.out.len() < 2000, "{} bytes", said.out.len());
+    let (_folder, file) = written(&format!("socks block a {{ to: {} }}\n", "w".repeat(1 << 20)));
+    for format in ["human", "json", "github"] {
+        let said = check(&file, &["--format", format]);
+        assert!(said.out.contains("RS0106") && said.out.len() < 2000, "{format}: {} bytes", said.out.len());
+    }
+}
+
+#[test]
+fn what_is_merely_not_formatted_does_not_fail() {
+    let (_folder, file) = written("socks   block b { to: 10.0.0.2 }\n");
+    let said = check(&file, &[]);
+    assert!(said.code() == 0 && said.out.contains("RS0504"), "{said:?}");
+    assert_eq!(check(&file, &["--deny", "RS0504"]).code(), 1);
+    let formatted = run(rustsocks().args(["fmt", "--check"]).arg(&file));
+    assert_eq!(formatted.code(), 1, "{formatted:?}");
 }

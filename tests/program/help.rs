@@ -36,3 +36,16 @@ fn completions_and_manual_pages_come_out_whole() {
     let lost = run(rustsocks().args(["man", "--dir", "/nowhere/at/all"]));
     assert!(lost.code() == 78 && lost.err.contains("give a folder that exists"), "{lost:?}");
 }
+
+#[test]
+fn a_flag_before_its_command_and_a_file_instead_of_one_are_told_where_they_belong() {
+    use crate::support::{run, rustsocks};
+    for (arguments, tip) in [
+        (&["--listen", "127.0.0.1:0"][..], "`rustsocks serve --listen`"),
+        (&["-q"], "`rustsocks check -q`"),
+        (&["office.policy"], "`rustsocks check office.policy`"),
+    ] {
+        let said = run(rustsocks().args(arguments));
+        assert!(said.code() == 2 && said.err.contains(tip), "{arguments:?}: {said:?}");
+    }
+}
