@@ -4,11 +4,13 @@ mod invariant;
 
 pub use invariant::{Proof, prove};
 
+use crate::Policy;
 use crate::decision::Answer;
 use crate::diagnostic::Diagnostic;
+use crate::explain::{self, Explanation};
 use crate::lint::{self, Lint};
 use crate::model::{Case, InvariantKind, Model, RuleId, Stage, Verdict};
-use crate::oracle::{self, Facts, Truth};
+use crate::oracle;
 use crate::sample::Sample;
 use crate::source::Span;
 use std::collections::BTreeSet;
@@ -104,40 +106,14 @@ pub fn play(model: &Model) -> Vec<Played<'_>> {
     played
 }
 
-/// How the rule that decided and the rule that was expected stand to a request: one line for each,
-/// with its conditions.
-pub fn trace(model: &Model, played: &Played<'_>) -> String {
-    let sample = Sample::new(model, &played.case.request);
-    let expected = played.case.rule.as_ref().and_then(|name| {
-        (0..)
-            .map(RuleId)
-            .zip(&model.rules)
-            .find(|(_, rule)| rule.name.as_ref() == Some(name))
-            .map(|(id, _)| id)
+/// Why a case came out as it did, and why the rule that was expected to decide did not.
+pub fn explain(policy: &Policy, case: &Case) -> Explanation {
+    let model = policy.model();
+    let expected = case.rule.as_ref().and_then(|name| {
+        let mut rules = (0..).map(RuleId).zip(&model.rules);
+        rules.find(|(_, rule)| rule.name.as_ref() == Some(name)).map(|(id, _)| id)
     });
-    let mut lines = Vec::new();
-    for id in played.outcome.rule.into_iter().chain(expected.filter(|id| played.outcome.rule != Some(*id))) {
-        let Some(rule) = model.rule(id) else { continue };
-        let address = sample.addresses.first().copied();
-        let request = sample.request(address);
-        let facts = match rule.stage {
-            Stage::Client => Facts::of_client(sample.client()),
-            Stage::Socks => Facts::from(&request),
-        };
-        let mark = |holds: bool| if holds { "✓" } else { "✗" };
-        let mut line = format!("{} {} `{}`:", rule.stage, rule.verdict, model.label(id));
-        for term in &rule.when.terms {
-            let holds = oracle::term(model, term, &facts) == Truth::True;
-            let text = model.sources.text(term.span).split_whitespace().collect::<Vec<_>>().join(" ");
-            line += &format!(" {} {text} ", mark(holds));
-        }
-        for except in &rule.except {
-            let holds = oracle::conditions(model, except, &facts) == Truth::True;
-            line += &format!(" {} except", mark(!holds));
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    lines.join("\n")
+    explain::beside(policy, &Sample::new(model, &case.request), expected)
 }
 
 /// Rules that no case is decided by, in the order of the text.

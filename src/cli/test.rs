@@ -2,12 +2,15 @@
 
 use super::findings::{Checked, Format as Findings, write};
 use super::{Exit, Failure, complain, is_colored, policy_files, print};
+use rustsocks_compiler::Policy;
 use rustsocks_compiler::diagnostic::{Diagnostic, Level};
+use rustsocks_compiler::explain::Explanation;
 use rustsocks_compiler::model::{Invariant, InvariantKind, Model, RuleId, Verdict};
 use rustsocks_compiler::promise::{self, Played, Proof};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Flags of `rustsocks test`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -81,12 +84,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 struct Results<'m> {
     model: &'m Model,
     played: Vec<Played<'m>>,
+    /// Why each case came out as it did, where that is not as it says.
+    why: Vec<Option<Explanation>>,
     proofs: Vec<(&'m Invariant, Proof)>,
 }
 
 impl<'m> Results<'m> {
-    fn of(model: &'m Model) -> Self {
-        Self { model, played: promise::play(model), proofs: promise::prove(model) }
+    fn of(model: &'m Arc<Model>) -> Self {
+        let played = promise::play(model);
+        let broken = played.iter().any(|one| !one.held);
+        let policy = broken.then(|| Policy::compile(model.clone()));
+        let explain = |one: &Played<'_>| policy.as_ref().map(|policy| promise::explain(policy, one.case));
+        let why = played.iter().map(|one| if one.held { None } else { explain(one) }).collect();
+        Self { model, played, why, proofs: promise::prove(model) }
+    }
+
+    /// All cases, those that failed with the reason.
+    fn cases(&self) -> impl Iterator<Item = (&Played<'m>, Option<&Explanation>)> {
+        self.played.iter().zip(self.why.iter().map(Option::as_ref))
     }
 
     fn hold(&self) -> bool {
@@ -104,7 +119,11 @@ impl<'m> Results<'m> {
                 0 => writeln!(text, "  {} {name}  {cases}", paint("✓", GREEN)),
                 failed => writeln!(text, "  {} {name}  {failed} of {cases} failed", paint("✗", RED)),
             };
-            block.iter().filter(|one| !one.held).for_each(|one| self.failure(one, &mut text));
+            let of_block =
+                |one: &Played<'_>| block.first().is_some_and(|first| std::ptr::eq(one.block, first.block));
+            for (one, why) in self.cases().filter(|(one, why)| why.is_some() && of_block(one)) {
+                self.failure(one, why, &mut text);
+            }
         }
         for (invariant, proof) in &self.proofs {
             let words = words(self.model, invariant);
@@ -127,7 +146,7 @@ impl<'m> Results<'m> {
         text + &self.summary()
     }
 
-    fn failure(&self, one: &Played<'_>, text: &mut String) {
+    fn failure(&self, one: &Played<'_>, why: Option<&Explanation>, text: &mut String) {
         let place = self.model.sources.place(one.case.span);
         let case = self.model.sources.text(one.case.span).split_whitespace().collect::<Vec<_>>().join(" ");
         let expected = one.case.rule.as_ref().map(|rule| format!(" by `{rule}`")).unwrap_or_default();
@@ -139,7 +158,7 @@ impl<'m> Results<'m> {
             self.label(one.outcome.rule),
             one.outcome.stage
         );
-        for line in promise::trace(self.model, one).lines() {
+        for line in why.map(ToString::to_string).unwrap_or_default().lines() {
             let _written = writeln!(text, "        {line}");
         }
     }
@@ -190,9 +209,8 @@ impl<'m> Results<'m> {
             json!({ "file": *place.file, "line": place.line, "column": place.column })
         };
         let cases: Vec<Value> = self
-            .played
-            .iter()
-            .map(|one| {
+            .cases()
+            .map(|(one, why)| {
                 json!({
                     "test": one.block,
                     "place": place(one.case.span),
@@ -203,6 +221,7 @@ impl<'m> Results<'m> {
                         "stage": one.outcome.stage.to_string(),
                         "rule": one.outcome.rule.map_or_else(|| "default".into(), |id| self.model.label(id)),
                     },
+                    "explanation": why,
                 })
             })
             .collect();
@@ -242,15 +261,18 @@ impl<'m> Results<'m> {
             self.played.len() + self.proofs.len(),
             failed + broken
         );
-        for one in &self.played {
+        for (one, why) in self.cases() {
             let name =
                 self.model.sources.text(one.case.span).split_whitespace().collect::<Vec<_>>().join(" ");
             let got = format!("got {} {}", one.outcome.verdict, self.label(one.outcome.rule));
-            text += &junit_case(one.block, &name, (!one.held).then_some(got));
+            let why = why.map(ToString::to_string).unwrap_or_default();
+            text += &junit_case(one.block, &name, (!one.held).then_some((got, why)));
         }
         for (invariant, proof) in &self.proofs {
             let fault = match proof {
-                Proof::Broken { request, .. } => Some(format!("rustsocks explain {request}")),
+                Proof::Broken { request, .. } => {
+                    Some((format!("rustsocks explain {request}"), String::new()))
+                }
                 Proof::Holds | Proof::Undecided => None,
             };
             text += &junit_case("promises", &words(self.model, invariant), fault);
@@ -259,12 +281,15 @@ impl<'m> Results<'m> {
     }
 }
 
-fn junit_case(class: &str, name: &str, fault: Option<String>) -> String {
+/// A case; where it failed with a word on what came instead, and the reasons.
+fn junit_case(class: &str, name: &str, fault: Option<(String, String)>) -> String {
     let head = format!("    <testcase classname=\"{}\" name=\"{}\"", escaped(class), escaped(name));
     match fault {
         None => format!("{head}/>\n"),
-        Some(fault) => {
-            format!("{head}>\n      <failure message=\"{}\"/>\n    </testcase>\n", escaped(&fault))
+        Some((fault, why)) => {
+            let lines: String = why.lines().map(|line| escaped(line) + "\n").collect();
+            let fault = escaped(&fault);
+            format!("{head}>\n      <failure message=\"{fault}\">{lines}</failure>\n    </testcase>\n")
         }
     }
 }

@@ -136,6 +136,12 @@ pub fn answer(policy: &Policy, sample: &Sample) -> Outcome {
 
 /// Explains what a policy says to a request.
 pub fn explain(policy: &Policy, sample: &Sample) -> Explanation {
+    beside(policy, sample, None)
+}
+
+/// Explains what a policy says to a request, and why a rule that was expected to decide does not
+/// match.
+pub fn beside(policy: &Policy, sample: &Sample, expected: Option<RuleId>) -> Explanation {
     let model = policy.model();
     let admitted = policy.admit(&sample.client());
     let client = judged(model, Stage::Client, admitted.answer(), admitted.rule());
@@ -155,13 +161,13 @@ pub fn explain(policy: &Policy, sample: &Sample) -> Explanation {
     };
     if explanation.outcome == Outcome::Block || sample.to.is_none() {
         let facts = Facts::of_client(sample.client());
-        explanation.reason(model, Stage::Client, sample, &facts, admitted.rule());
+        explanation.reason(model, Stage::Client, sample, &facts, [admitted.rule(), expected]);
         return explanation;
     }
     explanation.stage = "socks";
     let (address, rule) = explanation.judge(policy, sample);
     let request = sample.request(address);
-    explanation.reason(model, Stage::Socks, sample, &Facts::from(&request), rule);
+    explanation.reason(model, Stage::Socks, sample, &Facts::from(&request), [rule, expected]);
     explanation
 }
 
@@ -195,14 +201,14 @@ impl Explanation {
         (Some(address), rule)
     }
 
-    /// Fills in why.
+    /// Fills in why a rule decides, if one does, and why another one does not.
     fn reason(
         &mut self,
         model: &Model,
         stage: Stage,
         sample: &Sample,
         facts: &Facts<'_>,
-        by: Option<RuleId>,
+        [by, expected]: [Option<RuleId>; 2],
     ) {
         let rules: Vec<(RuleId, &Rule)> = model.stage(stage).collect();
         if let Some(rule) = by.and_then(|id| model.rule(id)) {
@@ -220,7 +226,10 @@ impl Explanation {
             rules.iter().filter_map(|(id, rule)| miss(model, *id, rule, sample, facts)).collect();
         misses.sort_by_key(|(miss, held)| (miss.failing, std::cmp::Reverse(*held)));
         self.flip = flip::find(model, stage, self.outcome, sample, facts, &misses);
-        misses.retain(|(miss, held)| *held > 0 || miss.failing == 1);
+        let expected = expected.and_then(|id| model.rule(id)).map(|rule| rule.span);
+        let is_expected = |miss: &Miss| expected.is_some() && miss.rule.span == expected;
+        misses.retain(|(miss, held)| *held > 0 || miss.failing == 1 || is_expected(miss));
+        misses.sort_by_key(|(miss, _)| !is_expected(miss));
         self.close = misses.into_iter().take(MAX_CLOSE).map(|(miss, _)| miss).collect();
     }
 }
