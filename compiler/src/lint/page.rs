@@ -75,4 +75,7 @@ What `rustsocks check` can say, by code. `rustsocks check --explain RS0203` prin
 A level is changed for a file with `lint allow RS0203 \"reason\"`, `lint warn RS0603` or
 `lint deny RS0301`, for one rule with the comment `# rustsocks: allow(RS0203, \"reason\")` on it or
 above it, and for one run with `--allow`, `--warn` and `--deny`. An `error` can not be changed.
+
+An error or a warning makes `check` end with 1; an information does not. RS0304 is kept for address rules
+behind an upstream proxy that resolves names itself: rules can not name an upstream yet.
 ";
