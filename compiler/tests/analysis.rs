@@ -77,7 +77,7 @@ const TERMS: &[(&str, &[&str])] = &[
     ("socksmethod", &["none", "password", "pam.username(x)", "pam.username, none"]),
     ("listen", &["main", "lan"]),
     ("cert", &[r#""alice.*""#, r#""*.corp", "bob""#]),
-    ("time", &["@work", r#"sat,sun 22:00-06:00"#]),
+    ("time", &["@work", r#"sat sun 22:00-06:00"#]),
     ("expires", &["2027-01-31", "2026-06-01"]),
 ];
 

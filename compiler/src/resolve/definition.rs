@@ -18,6 +18,11 @@ impl<'a> Resolver<'a> {
             self.meant.insert(text.trim_start_matches('@'));
             return;
         }
+        if text.len() > super::user::MAX_NAME {
+            self.error("RS0117", name.span, format!("a name of more than {} bytes", super::user::MAX_NAME));
+            self.meant.insert(text);
+            return;
+        }
         if kind == DefinitionKind::Set && Builtin::named(text).is_some() {
             self.error("RS0105", name.span, format!("the set `@{text}` is built in"))
                 .help("give yours another name");

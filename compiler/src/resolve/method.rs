@@ -26,6 +26,9 @@ impl Resolver<'_> {
             if let Some(instead) = legacy::value("method", name) {
                 self.error("RS0116", word.span, format!("`{name}` is Dante's name of a method"))
                     .help(instead);
+            } else if super::rule::is_all(name) {
+                self.error("RS0102", word.span, format!("unknown method `{name}`"))
+                    .help("name the methods that are meant, or leave the key out of the rule");
             } else {
                 let known = Method::ALL.map(Method::name);
                 let help = format!("the methods are {}", known.join(", "));

@@ -195,7 +195,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn name_rule(&mut self, name: &'a Word) {
-        if name.is("default") {
+        if name.text.len() > user::MAX_NAME {
+            self.error("RS0117", name.span, format!("a name of more than {} bytes", user::MAX_NAME))
+                .help("it stands in each record; a long text is a `note:`");
+        } else if name.is("default") {
             self.error("RS0105", name.span, "a rule cannot be called `default`")
                 .help("that is what records call the verdict without a rule");
         } else if let Some(&first) = self.rules.get(&*name.text) {

@@ -90,7 +90,11 @@ impl<'a> Resolver<'a> {
         let compared =
             text.starts_with(['<', '>', '=', '!']) || matches!(text, "gt" | "ge" | "lt" | "le" | "eq" | "ne");
         let message = format!("`{text}` is no port");
-        if compared {
+        if text == "*" {
+            self.error("RS0106", word.span, message)
+                .help("every port is `any`, or leave the key out")
+                .replace(word.span, "any", Safety::Unsafe);
+        } else if compared {
             self.error("RS0116", word.span, message)
                 .help("ports are compared with ranges: write `1024-65535` for those above 1023");
         } else if word.form == Form::Bare && text.starts_with('0') && text.len() > 1 {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Edit, Safety};
 use crate::model::{Conditions, Reply, Rule, SetExpr, Stage, Term, Test, TextPattern, Verdict};
 use crate::request::{Command, Protocol, ProxyProtocol};
 use crate::source::Span;
-use crate::syntax::ast::{self, Block, Entry, Values, Word};
+use crate::syntax::ast::{self, Block, Entry, Form, Values, Word};
 use std::sync::Arc;
 
 impl<'a> Resolver<'a> {
@@ -285,6 +285,9 @@ impl<'a> Resolver<'a> {
             } else if let Some(instead) = legacy::value(what, text) {
                 self.error("RS0116", word.span, format!("`{text}` is Dante's, and not part of the language"))
                     .help(instead);
+            } else if is_all(text) {
+                let help = format!("leave the key out for each of {}", known.join(", "));
+                self.error("RS0102", word.span, format!("unknown {what} `{text}`")).help(help);
             } else {
                 let help = format!("it is one of {}", known.join(", "));
                 self.unknown(
@@ -313,6 +316,11 @@ impl<'a> Resolver<'a> {
         let mut names = Vec::with_capacity(words.len());
         for word in words.iter().filter(|word| !silent(word)) {
             let Some(name) = self.plain(word, "listener") else { continue };
+            if word.form == Form::Bare && is_all(&word.text) {
+                self.error("RS0104", word.span, format!("there is no listener `{name}`"))
+                    .help("leave the key out for every listener");
+                continue;
+            }
             if let Some(known) = &self.host.listeners
                 && !known.contains(&name)
             {
@@ -326,9 +334,14 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// What other languages have for every value.
+pub(super) fn is_all(text: &str) -> bool {
+    text == "*" || ["all", "any", "both"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Edits that put the values of the second entry behind those of the first.
 fn merged(sources: &crate::source::Sources, first: &Entry, second: &Entry) -> (Option<String>, Vec<Edit>) {
-    let single = matches!(&*first.key.text, "expires" | "priority" | "note" | "reply");
+    let single = matches!(&*first.key.text, "expires" | "priority" | "note" | "reply" | "time");
     let (Some(start), Some(end)) = (second.values.include.first(), second.values.include.last()) else {
         return (None, Vec::new());
     };

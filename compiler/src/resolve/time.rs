@@ -1,8 +1,9 @@
 //! Values of `time` and `expires`, and `time` sets.
 
 use super::{Memo, Resolver, silent};
-use crate::diagnostic::Safety;
+use crate::diagnostic::{Edit, Safety};
 use crate::model::{Timestamp, Window, Zone};
+use crate::source::Span;
 use crate::suggest::{did_you_mean, nearest};
 use crate::syntax::ast::{Body, DefinitionKind, Entry, Word};
 
@@ -14,7 +15,8 @@ impl<'a> Resolver<'a> {
     pub(super) fn windows(&mut self, words: &'a [Word], zone: &Zone) -> Vec<Window> {
         let mut windows = Vec::new();
         let mut days = 0_u8;
-        let mut pending = None;
+        // Words with days that have no hours yet; those of one value stand without commas.
+        let mut pending: Vec<&Word> = Vec::new();
         let mut said = false;
         for word in words.iter().filter(|word| !silent(word)) {
             if let Some(name) = word.reference() {
@@ -26,7 +28,7 @@ impl<'a> Resolver<'a> {
                 match reading(part) {
                     Part::Days(more) => {
                         days |= more;
-                        pending = Some(word);
+                        pending.push(word);
                         said = true;
                     }
                     Part::Hours(start, end) => {
@@ -34,10 +36,11 @@ impl<'a> Resolver<'a> {
                             self.error("RS0106", word.span, format!("the days of `{part}` are not said"))
                                 .help("write the days before each time, as in `mon-fri 08:00-12:00, mon-fri 13:00-17:00`");
                         }
+                        self.one_value(&pending, word);
                         let on = if days == 0 { 0b111_1111 } else { days };
                         windows.push(Window { days: on, start, end, zone: zone.clone() });
                         days = 0;
-                        pending = None;
+                        pending.clear();
                     }
                     Part::Wrong(message, help) => _ = self.error("RS0106", word.span, message).help(help),
                     Part::WrongDay(wrong, meant) => {
@@ -49,10 +52,44 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        if pending.is_some() {
+        if !pending.is_empty() {
             windows.push(Window { days, start: 0, end: 1440, zone: zone.clone() });
         }
         windows
+    }
+
+    /// `sat-sun, mon 08:00-12:00` can be read in two ways: the hours are those of `mon` alone, since
+    /// a comma parts two values, or those of all days. Neither is taken.
+    fn one_value(&mut self, days: &[&Word], hours: &Word) {
+        let all: Vec<Span> = days.iter().map(|word| word.span).chain([hours.span]).collect();
+        let gaps: Vec<Span> = all
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [one, next] if one.end < next.start => Some(Span { start: one.end, end: next.start, ..*one }),
+                _ => None,
+            })
+            .filter(|gap| self.sources.text(*gap).contains(','))
+            .collect();
+        let (Some(first), Some(last), Some(gap)) = (days.first(), gaps.last(), gaps.first()) else { return };
+        let before = Span { end: last.start, ..first.span };
+        let text = self.sources.text(before).to_owned();
+        let commented = gaps.iter().any(|gap| self.sources.text(*gap).contains('#'));
+        let edits = gaps.iter().map(|&span| Edit { span, text: " ".into() }).collect();
+        let together = self.sources.text(Span { end: hours.span.end, ..first.span });
+        let together = together.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let report = self
+            .error(
+                "RS0106",
+                before,
+                format!("it is not clear whether `{text}` has the hours behind the comma"),
+            )
+            .help(format!(
+                "days that share hours stand without commas: `{together}`; a whole day is `{} 00:00-24:00`",
+                first.text
+            ));
+        if !commented && gap.start < last.end {
+            report.fix("drop the commas", Safety::Unsafe, edits);
+        }
     }
 
     fn time_reference(&mut self, word: &Word, name: &str) -> Vec<Window> {

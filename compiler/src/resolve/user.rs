@@ -20,8 +20,36 @@ impl<'a> Resolver<'a> {
             Some(name) => self.group_reference(word, name).map(UserItem::Group),
             None if word.is("any") => Some(UserItem::Any),
             None if word.is("none") => Some(UserItem::None),
+            None if self.meant_all(word, "user") => None,
             None => self.plain(word, "user").map(UserItem::User),
         }
+    }
+
+    /// A bare word that other languages have for everybody. If it is one it is reported.
+    fn meant_all(&mut self, word: &Word, what: &str) -> bool {
+        let text = &*word.text;
+        let all = ["all", "any", "anyone", "everybody", "everyone", "*"];
+        let none = text.eq_ignore_ascii_case("none");
+        if word.form != Form::Bare || !none && !all.iter().any(|one| text.eq_ignore_ascii_case(one)) {
+            return false;
+        }
+        let report = self.error("RS0106", word.span, format!("`{text}` would be the name of one {what}"));
+        match what {
+            "user" if none => {
+                report.help(did_you_mean("none")).replace(word.span, "none", Safety::Unsafe);
+            }
+            "user" => report
+                .help(
+                    "did you mean `any`, whoever has a name? Leave the key out for everybody; in quotes it is \
+                     the name of a user",
+                )
+                .replace(word.span, "any", Safety::Unsafe),
+            _ => {
+                _ = report
+                    .help(format!("leave the key out for everybody; in quotes it is the name of a {what}"));
+            }
+        }
+        true
     }
 
     /// A name that stands for itself.
@@ -35,6 +63,10 @@ impl<'a> Resolver<'a> {
             self.error("RS0106", word.span, format!("an empty text is no {what}"));
             return None;
         }
+        if word.text.len() > MAX_NAME {
+            self.error("RS0117", word.span, format!("a {what} of more than {MAX_NAME} bytes"));
+            return None;
+        }
         Some((*word.text).into())
     }
 
@@ -43,6 +75,7 @@ impl<'a> Resolver<'a> {
         for word in words.iter().filter(|word| !silent(word)) {
             match word.reference() {
                 Some(name) => names.extend(self.group_reference(word, name)),
+                None if self.meant_all(word, "group") => {}
                 None => {
                     self.near_group(word);
                     names.extend(self.plain(word, "group"));
@@ -140,3 +173,6 @@ fn slip<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c
     };
     candidates.filter(near).min()
 }
+
+/// How long a name may be, in bytes. SOCKS has no room for a longer user.
+pub(super) const MAX_NAME: usize = 255;

@@ -49,7 +49,9 @@ impl Builder<'_, '_> {
         let Some(first) = words.first() else { return Broken::default() };
         let names = names_of(&words);
         let head = &*first.text;
-        if head.starts_with('}') {
+        if starts_mark(head) {
+            self.blame_mark(head, line, first.span);
+        } else if head.starts_with('}') {
             let brace = Span { end: span.start + 1, ..span };
             self.report("RS0101", brace, "a `}` that closes nothing")
                 .fix_last("drop it", Edit { span: brace, text: String::new() });
@@ -75,6 +77,20 @@ impl Builder<'_, '_> {
             self.unknown_statement(first, &words);
         }
         Broken { names }
+    }
+
+    /// A mark that ends a statement, or starts a comment, in other languages.
+    fn blame_mark(&mut self, head: &str, line: &str, at: Span) {
+        let marks = head.chars().take_while(|mark| matches!(mark, ';' | '/' | '*' | '-')).count();
+        let mark = Span { end: at.start + u32::try_from(marks).unwrap_or(1), ..at };
+        if line.trim_matches([';', ' ', '\t']).is_empty() {
+            self.semicolon(";", mark);
+            return;
+        }
+        let text = self.under(mark);
+        self.report("RS0101", mark, format!("`{text}` does not begin a comment"))
+            .help_last("a comment begins with `#` and ends with its line")
+            .fix_last("write `#`", Edit { span: mark, text: "#".into() });
     }
 
     /// Some words and a block, of which the first is no statement.
@@ -156,7 +172,10 @@ impl Builder<'_, '_> {
         let head = &*first.text;
         let next = words.get(1).map(|word| &*word.text);
         let meant = nearest(head, KEYS);
-        if head.starts_with("{") {
+        if starts_mark(head) {
+            let line = text.lines().next().unwrap_or_default();
+            self.blame_mark(head, line, first.span);
+        } else if head.starts_with("{") {
             self.report("RS0101", first.span, "a block that belongs to nothing")
                 .help_last("an exception is written `except { … }`");
         } else if next.is_some_and(|next| next.starts_with('{')) {
@@ -194,6 +213,11 @@ impl Builder<'_, '_> {
                 .help_last("values stand behind a key, as in `to: example.com`, with commas between them");
         }
     }
+}
+
+/// Whether a word begins with what begins a comment, or ends a statement, in other languages.
+fn starts_mark(word: &str) -> bool {
+    word.starts_with(';') || word.starts_with("//") || word.starts_with("/*") || word == "--"
 }
 
 /// The `except` or `not` that a word may have meant.

@@ -31,6 +31,9 @@ impl<'t, 'd> Builder<'t, 'd> {
                 continue;
             }
             let span = self.span(&pair);
+            if kind_of == Rule::junk && pair.as_str().starts_with('{') && self.fills(&mut statements, span) {
+                continue;
+            }
             let reported = self.found.len();
             let kind = self.statement(pair);
             if matches!(kind, StatementKind::Broken(_)) && self.found.len() == reported {
@@ -41,6 +44,26 @@ impl<'t, 'd> Builder<'t, 'd> {
             statements.push(Statement { span: self.trim(span), kind });
         }
         File { id: self.file, statements, comments: Vec::new(), span }
+    }
+
+    /// `{name}` as the value of a setting before it on its line: a place that some template leaves
+    /// for a value. What was said of the setting is not its mistake.
+    fn fills(&mut self, statements: &mut [Statement], junk: Span) -> bool {
+        let Some(last) = statements.last_mut() else { return false };
+        let between = self.between(last.span.end, junk.start);
+        if !matches!(last.kind, StatementKind::Setting(_)) || between.contains('\n') {
+            return false;
+        }
+        let start = last.span.start;
+        self.found.retain(|one| one.primary.span.file != junk.file || one.primary.span.start < start);
+        last.kind = broken();
+        last.span = last.span.to(junk);
+        let line = self.under(junk).lines().next().unwrap_or_default();
+        let length = line.find('}').map_or(line.trim_end().len(), |end| end + 1);
+        let at = Span { end: junk.start + u32::try_from(length).unwrap_or(0), ..junk };
+        self.report("RS0101", at, "a brace where a value should be")
+            .help_last("there are no variables in a policy; write the value");
+        true
     }
 
     fn belongs_to_broken(&self, pair: &Pair<'t, Rule>) -> bool {
@@ -132,6 +155,7 @@ impl<'t, 'd> Builder<'t, 'd> {
                 }
                 Rule::unclosed => self.unclosed_block(span, at),
                 Rule::hole => self.hole(at),
+                Rule::word if self.semicolon(inner.as_str(), at) => {}
                 Rule::port_clause => {
                     self.report("RS0116", at, "a port in a set").help_last(
                         "write it behind the value, as in `git.example.com:22`, or as `port:` in the rule",

@@ -32,6 +32,9 @@ pub(super) fn value(key: &str, word: Word) -> Word {
     }
     let text: Option<Box<str>> = match (key, &*word.text) {
         ("from" | "to" | "resolves", "0/0") => Some("any".into()),
+        ("from" | "to" | "resolves" | "port", text) if is_all(text) => Some("any".into()),
+        ("from" | "to", text) if text.eq_ignore_ascii_case("any4") => Some("any4".into()),
+        ("from" | "to", text) if text.eq_ignore_ascii_case("any6") => Some("any6".into()),
         ("from" | "to", text) => prefix_of_mask(text),
         ("log", "iooperation" | "ioop") => Some("data".into()),
         ("proxyprotocol", "socks_v4") => Some("socks4".into()),
@@ -44,12 +47,22 @@ pub(super) fn value(key: &str, word: Word) -> Word {
     }
 }
 
+/// `ANY`, `all` and the like, which no host is called.
+fn is_all(text: &str) -> bool {
+    text.eq_ignore_ascii_case("any") || text.eq_ignore_ascii_case("all")
+}
+
 /// `10.0.0.0/255.0.0.0` is `10.0.0.0/8`.
 fn prefix_of_mask(text: &str) -> Option<Box<str>> {
     let (address, mask) = text.split_once('/')?;
-    let mask: std::net::Ipv4Addr = mask.parse().ok()?;
+    mask.contains('.').then(|| self::mask(mask))?.map(|bits| format!("{address}/{bits}").into())
+}
+
+/// The length of the prefix that a mask such as `255.0.0.0` stands for.
+pub(super) fn mask(text: &str) -> Option<u32> {
+    let mask: std::net::Ipv4Addr = text.trim_end_matches(';').parse().ok()?;
     let bits = mask.to_bits();
-    (bits.leading_ones() == bits.count_ones()).then(|| format!("{address}/{}", bits.leading_ones()).into())
+    (bits.leading_ones() == bits.count_ones()).then_some(bits.leading_ones())
 }
 
 /// `port = 80` behind an address, as an entry of its own.

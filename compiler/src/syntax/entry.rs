@@ -58,6 +58,8 @@ impl<'t> Builder<'t, '_> {
             let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
             end = Some(at.end);
             match inner.as_rule() {
+                Rule::word if self.semicolon(inner.as_str(), at) => {}
+                Rule::word if spaced && self.mask(key, inner.as_str(), at, values) => {}
                 Rule::but => self.excluded(key, inner, values),
                 Rule::port_clause => {
                     let mut words = inner.into_inner().filter_map(|inner| match inner.as_rule() {
@@ -116,6 +118,54 @@ impl<'t> Builder<'t, '_> {
         values.exclude = nested.include;
     }
 
+    /// `;` alone, where a value or nothing should stand. If so it is reported.
+    pub(super) fn semicolon(&mut self, text: &str, at: Span) -> bool {
+        if text != ";" {
+            return false;
+        }
+        self.report("RS0101", at, "a `;` that ends nothing")
+            .help_last("keys are parted by spaces or lines, values by commas, and nothing is ended by a mark")
+            .fix_last("drop it", Edit { span: at, text: String::new() });
+        true
+    }
+
+    /// `10.0.0.0 netmask 255.0.0.0` and `10.0.0.0 255.0.0.0`. If it is one of these it is reported,
+    /// once; the address stands for the whole.
+    fn mask(&mut self, key: &str, text: &str, at: Span, values: &mut Values) -> bool {
+        if !matches!(key, "from" | "to") {
+            return false;
+        }
+        let word = matches!(text, "netmask" | "mask");
+        let Some(before) = values.include.last() else { return false };
+        if before.form == Form::Broken && matches!(self.under(before.span), "netmask" | "mask") {
+            return text.parse::<std::net::Ipv4Addr>().is_ok();
+        }
+        let address = before.text.parse::<std::net::IpAddr>().is_ok();
+        // The mask, and where it ends.
+        let rest = self.text.get(at.end as usize..).unwrap_or_default();
+        let next = rest.split_whitespace().next().unwrap_or_default();
+        let (bits, end) = match word {
+            true => (dante::mask(next), at.end as usize + rest.find(next).unwrap_or(0) + next.len()),
+            false => (dante::mask(text), at.end as usize),
+        };
+        if !address || !word && bits.is_none() {
+            return false;
+        }
+        let address = before.text.clone();
+        let whole = Span { end: u32::try_from(end).unwrap_or(at.end), ..before.span };
+        let report = self.report("RS0116", at, "a network mask behind an address");
+        match bits.map(|bits| format!("{address}/{bits}")) {
+            Some(text) => {
+                report
+                    .help_last(format!("write the prefix: `{text}`"))
+                    .fix_last(format!("write `{text}`"), Edit { span: whole, text });
+            }
+            None => _ = report.help_last("write the prefix, as in `10.0.0.0/8`"),
+        }
+        values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+        true
+    }
+
     fn missing_comma(&mut self, at: Span, values: &mut Values) {
         let before = values.include.last().map_or(at.at_start(), |word| word.span.at_end());
         self.report("RS0101", at, "expected `,` between two values")
@@ -164,7 +214,7 @@ impl<'t> Builder<'t, '_> {
     pub(super) fn word(&mut self, pair: Pair<'t, Rule>) -> Option<Word> {
         let span = self.span(&pair);
         match pair.as_rule() {
-            Rule::word | Rule::label | Rule::verdict => Some(self.bare(&pair)),
+            Rule::word | Rule::label | Rule::verdict => Some(self.unended(self.bare(&pair))),
             Rule::string => {
                 let mut text = String::new();
                 let mut form = Form::Quoted;
@@ -189,6 +239,18 @@ impl<'t> Builder<'t, '_> {
             }
             _ => None,
         }
+    }
+
+    /// The word without a `;` that other languages would have behind it; that is reported.
+    pub(super) fn unended(&mut self, word: Word) -> Word {
+        let bare = word.text.trim_end_matches(';');
+        if bare.len() == word.text.len() || bare.is_empty() {
+            return word;
+        }
+        let length = u32::try_from(bare.len()).unwrap_or(0);
+        let split = word.span.start + length;
+        self.semicolon(";", Span { start: split, ..word.span });
+        Word { text: bare.into(), span: Span { end: split, ..word.span }, ..word }
     }
 
     pub(super) fn hole(&mut self, at: Span) {
