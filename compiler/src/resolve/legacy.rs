@@ -35,7 +35,7 @@ pub(super) fn key(text: &str) -> Option<&'static str> {
 pub(super) fn setting(text: &str) -> Option<&'static str> {
     let instead = match text {
         "internal" => {
-            "listeners are in the settings: `--listen ADDRESS:PORT` or `listen` in the settings file"
+            "listeners are in the settings: `--listen ADDRESS:PORT` or `listeners` in the settings file"
         }
         "external" => "the source address is in the settings of the server; leave it out",
         "external.rotation" | "internal.protocol" | "external.protocol" | "external.log.error"
@@ -47,6 +47,7 @@ pub(super) fn setting(text: &str) -> Option<&'static str> {
             "the user that the server runs as is in its settings; leave it out"
         }
         "srchost" | "dsthost" => "leave it out; reverse DNS takes no part in a decision",
+        "hostid" | "hostindex" => "leave it out; a client is known by its address",
         "resolveprotocol" => "the server asks DNS itself; leave it out",
         "compatibility" | "extension" | "udp.connectdst" => "leave it out; it has no part in a policy",
         "udp.portrange" => "the ports of UDP are in the settings of the server; leave it out",

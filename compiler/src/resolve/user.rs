@@ -63,6 +63,11 @@ impl<'a> Resolver<'a> {
             self.error("RS0106", word.span, format!("an empty text is no {what}"));
             return None;
         }
+        if word.form == Form::Bare && word.text.contains("${") {
+            self.error("RS0106", word.span, format!("`{}` is no {what}", word.text))
+                .help("there are no variables in a policy; write the value");
+            return None;
+        }
         if word.text.len() > MAX_NAME {
             self.error("RS0117", word.span, format!("a {what} of more than {MAX_NAME} bytes"));
             return None;

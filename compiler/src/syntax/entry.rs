@@ -36,6 +36,13 @@ impl<'t> Builder<'t, '_> {
             values.include.push(Word { text: "".into(), span: key.span.at_end(), form: Form::Broken });
         }
         let end = values.iter().last().map_or(key.span, |last| last.span);
+        if let Some((clause, ..)) = &clause
+            && !key.is("to")
+            && !key.is("from")
+        {
+            let at = key.span.to(*clause);
+            return vec![self.port_of_another(&key, at)];
+        }
         let span = Span { end: end.end.max(key.span.end), ..span };
         let entry = Entry { not, key, values, span, dante: false };
         let second = clause.and_then(|(span, op, word)| dante::port_entry(&entry, span, &op, word, self));
@@ -164,6 +171,21 @@ impl<'t> Builder<'t, '_> {
         }
         values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
         true
+    }
+
+    /// `internal: eth0 port = 1080`, and other keys that have no port.
+    fn port_of_another(&mut self, key: &Word, at: Span) -> Entry {
+        let name = &key.text;
+        let help = match &**name {
+            "internal" => {
+                "listeners are in the settings: `--listen ADDRESS:PORT` or `listeners` in the settings file"
+            }
+            _ => "a port stands behind the addresses of `to:`, or in `port:`",
+        };
+        self.report("RS0116", at, format!("a port behind `{name}`")).help_last(help);
+        let word = Word { text: "".into(), span: at, form: Form::Broken };
+        let values = Values { include: vec![word.clone()], ..Values::default() };
+        Entry { not: None, key: word, values, span: at, dante: false }
     }
 
     fn missing_comma(&mut self, at: Span, values: &mut Values) {
