@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 /// Formats one; `false` where it is broken, or differs and is only looked at.
 fn one(file: &Path, args: &Args) -> Result<bool, Failure> {
     let reader = policy_files::Reader::new(file)?;
-    let text = reader.root_text()?;
+    let text = reader.readable()?;
     let formatted = match format(&text) {
         Ok(formatted) => formatted,
         Err(FormatError::Broken(found)) => {

@@ -90,6 +90,13 @@ impl Reader {
         String::from_utf8(bytes.to_vec()).map_err(|_| wrong(&"it is not UTF-8"))
     }
 
+    /// The text of the root as the parser sees it: it reports what is no UTF-8.
+    pub(super) fn readable(&self) -> Result<String, Failure> {
+        let wrong = |why: &dyn std::fmt::Display| Failure::config(format!("`{}`: {why}", self.root));
+        let bytes = self.read(&self.root).map_err(|error| wrong(&error))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     pub(super) fn root(&self) -> &str {
         &self.root
     }

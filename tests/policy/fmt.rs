@@ -80,3 +80,21 @@ fn a_file_is_replaced_with_its_mode_and_a_broken_one_is_left_alone() {
     assert!(broken.err.contains("RS0101"), "{broken:?}");
     assert_eq!(fs::read_to_string(&file).expect("reads"), "socks pass a { to .example.com }\n");
 }
+
+/// What the parser can not read whole is told, and stays as it is: nothing of it is dropped.
+#[test]
+fn what_cannot_be_read_whole_is_left_alone() {
+    for (text, code) in [
+        (&b"internal: eth0 port = 1080\nsocks pass a { to: 9.9.9.9 }\n"[..], "RS0116"),
+        (b"socks pass a { to: \xff }\n", "RS0101"),
+        (b"socks pass a { to: 9.9.9.9; }\n", "RS0101"),
+        (b"socks pass a { to: 10.0.0.0 netmask 255.0.0.0 }\n", "RS0116"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.policy");
+        fs::write(&file, text).expect("writes");
+        let said = run(rustsocks().arg("fmt").arg(&file));
+        assert!(said.code() == 1 && said.err.contains(code), "{said:?}");
+        assert_eq!(fs::read(&file).expect("reads"), text);
+    }
+}

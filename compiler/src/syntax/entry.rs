@@ -176,13 +176,17 @@ impl<'t> Builder<'t, '_> {
     /// `internal: eth0 port = 1080`, and other keys that have no port.
     fn port_of_another(&mut self, key: &Word, at: Span) -> Entry {
         let name = &key.text;
-        let help = match &**name {
-            "internal" => {
-                "listeners are in the settings: `--listen ADDRESS:PORT` or `listeners` in the settings file"
-            }
-            _ => "a port stands behind the addresses of `to:`, or in `port:`",
+        let (message, help) = match &**name {
+            "internal" => (
+                "`internal` is Dante's, and not part of a policy".to_owned(),
+                "listeners are in the settings: `--listen ADDRESS:PORT` or `listeners` in the settings file",
+            ),
+            _ => (
+                format!("a port behind `{name}`"),
+                "a port stands behind the addresses of `to:`, or in `port:`",
+            ),
         };
-        self.report("RS0116", at, format!("a port behind `{name}`")).help_last(help);
+        self.report("RS0116", at, message).help_last(help);
         let word = Word { text: "".into(), span: at, form: Form::Broken };
         let values = Values { include: vec![word.clone()], ..Values::default() };
         Entry { not: None, key: word, values, span: at, dante: false }
