@@ -134,10 +134,24 @@ impl<'a> Resolver<'a> {
                 None
             }
             Written::Other => {
+                self.meant_set(word)?;
                 self.near_keyword(word)?;
                 self.name_pattern(word).map(SetItemKind::Name)
             }
         }
+    }
+
+    /// A name of one label that is called as a set of the policy most likely means that one.
+    fn meant_set(&mut self, word: &Word) -> Option<()> {
+        let text = &*word.text;
+        if word.form != Form::Bare || text.contains('.') || !self.sets.contains_key(text) {
+            return Some(());
+        }
+        let meant = format!("@{text}");
+        self.error("RS0106", word.span, format!("`{text}` is a name of one label"))
+            .help(format!("{} Write `\"{text}\"` if a host is really called so", did_you_mean(&meant)))
+            .replace(word.span, meant, Safety::Unsafe);
+        None
     }
 
     /// A name of one label that is a slip away from a word of the language most likely means it.

@@ -90,7 +90,12 @@ impl<'a> Resolver<'a> {
         let compared =
             text.starts_with(['<', '>', '=', '!']) || matches!(text, "gt" | "ge" | "lt" | "le" | "eq" | "ne");
         let message = format!("`{text}` is no port");
-        if text == "*" {
+        if text == "-" {
+            self.error("RS0106", word.span, "a range with spaces").help("write it as one word: `8000-8999`");
+        } else if text.contains("${") {
+            self.error("RS0106", word.span, message)
+                .help("there are no variables in a policy; write the value");
+        } else if text == "*" {
             self.error("RS0106", word.span, message)
                 .help("every port is `any`, or leave the key out")
                 .replace(word.span, "any", Safety::Unsafe);

@@ -285,7 +285,10 @@ impl<'a> Resolver<'a> {
             } else if let Some(instead) = legacy::value(what, text) {
                 self.error("RS0116", word.span, format!("`{text}` is Dante's, and not part of the language"))
                     .help(instead);
-            } else if is_all(text) {
+            } else if is_all(text) && what == "log event" {
+                self.error("RS0102", word.span, format!("unknown {what} `{text}`"))
+                    .help("write `log: connect, disconnect, error, data`");
+            } else if is_all(text) && matches!(what, "command" | "protocol" | "proxy protocol") {
                 let help = format!("leave the key out for each of {}", known.join(", "));
                 self.error("RS0102", word.span, format!("unknown {what} `{text}`")).help(help);
             } else {

@@ -60,6 +60,8 @@ impl Resolver<'_> {
             report.help("a regex is written between two slashes, as in `/ads[0-9]+\\.example\\.com/`");
         } else if text == "." {
             report.help("write `name` for every name, or `any` for every target");
+        } else if let Some(bare) = text.strip_prefix('\'') {
+            report.help(format!("a text stands in double quotes: `\"{}\"`", bare.trim_end_matches('\'')));
         } else if text.contains('$') {
             report.help("there are no variables in a policy; write the value");
         } else if let Some(Ok(host)) = Some(crate::model::Host::parse(text)) {

@@ -20,7 +20,7 @@ impl<'a> Resolver<'a> {
             Some(name) => self.group_reference(word, name).map(UserItem::Group),
             None if word.is("any") => Some(UserItem::Any),
             None if word.is("none") => Some(UserItem::None),
-            None if self.meant_all(word, "user") => None,
+            None if self.meant_all(word, "user") || self.meant_group(word) => None,
             None => self.plain(word, "user").map(UserItem::User),
         }
     }
@@ -52,6 +52,21 @@ impl<'a> Resolver<'a> {
         true
     }
 
+    /// A bare user that is called as a group of the policy is. If it is one it is reported.
+    fn meant_group(&mut self, word: &Word) -> bool {
+        let text = &*word.text;
+        if word.form != Form::Bare || !self.defined.contains_key(&(DefinitionKind::Group, text)) {
+            return false;
+        }
+        let meant = format!("@{text}");
+        self.error("RS0106", word.span, format!("`{text}` would be the name of one user"))
+            .help(format!(
+                "did you mean the members of the group, `{meant}`? In quotes it is the name of a user"
+            ))
+            .replace(word.span, meant, Safety::Unsafe);
+        true
+    }
+
     /// A name that stands for itself.
     pub(super) fn plain(&mut self, word: &Word, what: &str) -> Option<Arc<str>> {
         if word.form == Form::Regex {
@@ -61,6 +76,17 @@ impl<'a> Resolver<'a> {
         }
         if word.text.is_empty() {
             self.error("RS0106", word.span, format!("an empty text is no {what}"));
+            return None;
+        }
+        if word.form == Form::Bare
+            && word.text.len() > 1
+            && word.text.starts_with('\'')
+            && word.text.ends_with('\'')
+        {
+            let quoted = format!("\"{}\"", word.text.trim_matches('\''));
+            self.error("RS0106", word.span, format!("{} is no {what}", word.text))
+                .help(format!("a text stands in double quotes: `{quoted}`"))
+                .replace(word.span, quoted, Safety::Unsafe);
             return None;
         }
         if word.form == Form::Bare && word.text.contains("${") {

@@ -136,14 +136,23 @@ impl<'t> Builder<'t, '_> {
         true
     }
 
-    /// `10.0.0.0 netmask 255.0.0.0` and `10.0.0.0 255.0.0.0`. If it is one of these it is reported,
-    /// once; the address stands for the whole.
+    /// `10.0.0.0 netmask 255.0.0.0`, `10.0.0.0 255.0.0.0` and `10.0.0.1 - 10.0.0.9`. If it is one of
+    /// these it is reported, once; the address stands for the whole.
     fn mask(&mut self, key: &str, text: &str, at: Span, values: &mut Values) -> bool {
         if !matches!(key, "from" | "to") {
             return false;
         }
         let word = matches!(text, "netmask" | "mask");
         let Some(before) = values.include.last() else { return false };
+        if before.form == Form::Broken && self.under(before.span) == "-" {
+            return true;
+        }
+        if text == "-" {
+            self.report("RS0101", at, "a range with spaces")
+                .help_last("write it as one word: `10.0.0.5-10.0.0.9`");
+            values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+            return true;
+        }
         if before.form == Form::Broken && matches!(self.under(before.span), "netmask" | "mask") {
             return text.parse::<std::net::Ipv4Addr>().is_ok();
         }
@@ -206,6 +215,14 @@ impl<'t> Builder<'t, '_> {
         if blame::KEYS.contains(&text) {
             self.report("RS0101", at, format!("expected `:` after `{text}`"))
                 .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
+            return true;
+        }
+        let mistyped = || crate::suggest::nearest(text, blame::KEYS).filter(|_| text.len() > 2);
+        if let Some(meant) = mistyped().filter(|_| matches!(key, "from" | "to") && !text.contains(['.', ':']))
+        {
+            self.report("RS0101", at, format!("expected a key or `,`, found `{}`", blame::shorten(text)))
+                .help_last(format!("did you mean `{meant}:`?"))
+                .fix_last(format!("write `{meant}:`"), Edit { span: at, text: format!("{meant}:") });
             return true;
         }
         let free = matches!(key, "cert" | "from" | "group" | "listen" | "note" | "to" | "user");
