@@ -42,6 +42,11 @@ impl<'a> Resolver<'a> {
                         days = 0;
                         pending.clear();
                     }
+                    Part::Wrong(message, _) if self.defined.contains_key(&(DefinitionKind::Time, part)) => {
+                        self.error("RS0106", word.span, message)
+                            .help(format!("a time is named with its mark: `@{part}`"))
+                            .replace(word.span, format!("@{part}"), Safety::Unsafe);
+                    }
                     Part::Wrong(message, help) => _ = self.error("RS0106", word.span, message).help(help),
                     Part::WrongDay(wrong, meant) => {
                         let fixed = word.text.replacen(&*wrong, meant, 1);

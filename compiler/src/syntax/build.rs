@@ -314,14 +314,20 @@ impl<'t, 'd> Builder<'t, 'd> {
     fn block(&mut self, pair: Pair<'t, Rule>) -> Block {
         let span = self.span(&pair);
         let mut members = Vec::new();
-        // Dante's `redirect to: …` is one thing.
+        // Dante's `redirect to: …` is one thing, and so is an `except` without its braces.
         let mut redirected = false;
         for inner in pair.into_inner() {
             let at = self.span(&inner);
             let of_redirect = std::mem::take(&mut redirected);
             match inner.as_rule() {
                 Rule::entry if of_redirect => {}
-                Rule::entry => members.extend(self.entries(inner).into_iter().map(Member::Entry)),
+                Rule::entry => {
+                    let entries = self.entries(inner);
+                    redirected = entries
+                        .last()
+                        .is_some_and(|one| one.values.but.is_some() && one.values.exclude.is_empty());
+                    members.extend(entries.into_iter().map(Member::Entry));
+                }
                 Rule::except => members.extend(self.except(inner).map(Member::Except)),
                 Rule::bad => {
                     redirected = self.trim_text(at).ends_with("redirect");

@@ -120,7 +120,8 @@ impl<'t> Builder<'t, '_> {
             }
         }
         if nested.include.is_empty() {
-            self.report("RS0101", whole, "expected a value after `except`");
+            self.report("RS0101", whole, "expected a value after `except`")
+                .help_last("keys of an exception stand in braces: `except { to: example.com }`");
         }
         values.exclude = nested.include;
     }
@@ -217,19 +218,21 @@ impl<'t> Builder<'t, '_> {
                 .help_last(format!("write `{text}:`, or `, {text}` if it is one more value"));
             return true;
         }
-        let mistyped = || crate::suggest::nearest(text, blame::KEYS).filter(|_| text.len() > 2);
-        if let Some(meant) = mistyped().filter(|_| matches!(key, "from" | "to") && !text.contains(['.', ':']))
-        {
-            self.report("RS0101", at, format!("expected a key or `,`, found `{}`", blame::shorten(text)))
-                .help_last(format!("did you mean `{meant}:`?"))
-                .fix_last(format!("write `{meant}:`"), Edit { span: at, text: format!("{meant}:") });
-            return true;
-        }
         let free = matches!(key, "cert" | "from" | "group" | "listen" | "note" | "to" | "user");
-        let Some(meant) = blame::mark(text).filter(|_| free) else { return false };
+        let Some(meant) = blame::mark(text).filter(|_| free) else { return self.mistyped_key(key, text, at) };
         self.report("RS0101", at, format!("expected `,` or `{meant}` behind a value, found `{text}`"))
             .help_last(crate::suggest::did_you_mean(meant))
             .fix_last(format!("write `{meant}`"), Edit { span: at, text: meant.into() });
+        true
+    }
+
+    /// A key with a slip and without its colon, behind a value of `from` or `to`.
+    fn mistyped_key(&mut self, key: &str, text: &str, at: Span) -> bool {
+        let plain = matches!(key, "from" | "to") && text.len() > 2 && !text.contains(['.', ':']);
+        let Some(meant) = crate::suggest::nearest(text, blame::KEYS).filter(|_| plain) else { return false };
+        self.report("RS0101", at, format!("expected a key or `,`, found `{}`", blame::shorten(text)))
+            .help_last(format!("did you mean `{meant}:`?"))
+            .fix_last(format!("write `{meant}:`"), Edit { span: at, text: format!("{meant}:") });
         true
     }
 
