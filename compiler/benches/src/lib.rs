@@ -77,6 +77,17 @@ impl Times {
     }
 }
 
+/// Nanoseconds a call of calls in a row, none of which waits for the one before: what criterion and
+/// divan would say. The best of three rounds.
+pub fn in_a_row<T, R>(inputs: &[T], mut call: impl FnMut(&T) -> R) -> f64 {
+    let round = |_| {
+        let start = Instant::now();
+        inputs.iter().for_each(|input| _ = black_box(call(black_box(input))));
+        start.elapsed().as_nanos() as f64 / inputs.len() as f64
+    };
+    (0..3).map(round).fold(f64::MAX, f64::min)
+}
+
 /// Milliseconds that this thread has had a processor for: what others take meanwhile is not counted.
 pub fn processor_ms() -> f64 {
     // The count is brought up to date when the thread gives way, and at the tick otherwise.

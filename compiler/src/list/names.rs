@@ -21,13 +21,48 @@ pub(super) struct Names {
     /// Of each entry: its length, its line and kind in `width` bytes, its text.
     text: Vec<u8>,
     width: usize,
-    /// Eight marks in a word: 0 for an empty place, else some bits of a hash.
-    marks: Vec<u64>,
-    /// Where the entry of each mark stands in the text.
-    places: Vec<u32>,
+    groups: Vec<Group>,
     count: usize,
     /// Which numbers of labels entries have, the largest bit for all beyond; by kind.
     depths: [u64; 2],
+}
+
+/// Twelve entries of the table in one cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Group {
+    /// A mark in each byte: 0 for an empty place, else some bits of a hash. The last four are none.
+    marks: [u64; 2],
+    /// Where the entry of each mark stands in the text.
+    places: [u32; SLOTS],
+}
+
+const SLOTS: usize = 12;
+/// The places that no group has.
+const NEVER: u64 = 0x8080_8080_0000_0000;
+
+impl Group {
+    /// The entries that may have a mark; with 0, the empty places.
+    fn having(&self, mark: u8) -> impl Iterator<Item = usize> + use<> {
+        let [first, second] = self.marks;
+        let second = matching(second, mark) & !NEVER;
+        slots(matching(first, mark)).chain(slots(second).map(|slot| slot + 8))
+    }
+
+    /// Whether a place is empty, so that nothing went on to the next group.
+    fn has_room(&self) -> bool {
+        let [first, second] = self.marks;
+        matching(first, 0) | matching(second, 0) & !NEVER != 0
+    }
+
+    fn set(&mut self, slot: usize, mark: u8, place: u32) {
+        if let Some(word) = self.marks.get_mut(slot / 8) {
+            *word |= u64::from(mark) << (8 * (slot % 8));
+        }
+        if let Some(at) = self.places.get_mut(slot) {
+            *at = place;
+        }
+    }
 }
 
 impl NamesBuilder {
@@ -72,9 +107,8 @@ impl NamesBuilder {
         if hashed.is_empty() {
             return Names::default();
         }
-        let groups = (hashed.len() * 5 / 4 / 8 + 1).max(1);
-        names.marks = vec![0; groups];
-        names.places = vec![0; groups * 8];
+        let groups = hashed.len() * 4 / 3 / SLOTS + 1;
+        names.groups = vec![Group::default(); groups];
         // Neighbours in the table one after the other: each cache line is fetched once. The order
         // of lines stays within equal hashes.
         let bucket = |hash: u64| (group_of(hash, groups) * BUCKETS / groups).min(BUCKETS - 1);
@@ -109,11 +143,8 @@ impl NamesBuilder {
 impl Names {
     fn insert(&mut self, hash: u64, place: u32) {
         let Some(Vacancy { group, slot, kind, tag }) = self.vacancy(hash, place) else { return };
-        if let Some(word) = self.marks.get_mut(group) {
-            *word |= u64::from(mark_of(hash)) << (8 * slot);
-        }
-        if let Some(at) = self.places.get_mut(group * 8 + slot) {
-            *at = place;
+        if let Some(group) = self.groups.get_mut(group) {
+            group.set(slot, mark_of(hash), place);
         }
         self.count += 1;
         if (tag & 3) as u8 != kind {
@@ -126,11 +157,11 @@ impl Names {
         let (name, kind, line) = self.entry(place)?;
         let mut new = kind;
         let mark = mark_of(hash);
-        let mut group = group_of(hash, self.marks.len());
+        let mut at = group_of(hash, self.groups.len());
         loop {
-            let word = *self.marks.get(group)?;
-            for slot in slots(matching(word, mark)) {
-                let known = self.places.get(group * 8 + slot).and_then(|&place| self.entry(place));
+            let group = self.groups.get(at)?;
+            for slot in group.having(mark) {
+                let known = group.places.get(slot).and_then(|&place| self.entry(place));
                 if let Some((text, kind, _)) = known
                     && text == name
                 {
@@ -140,10 +171,10 @@ impl Names {
             if new == 0 {
                 return None;
             }
-            if let Some(slot) = slots(matching(word, 0)).next() {
-                return Some(Vacancy { group, slot, kind: new, tag: line << 2 | u32::from(kind) });
+            if let Some(slot) = group.having(0).next() {
+                return Some(Vacancy { group: at, slot, kind: new, tag: line << 2 | u32::from(kind) });
             }
-            group = if group + 1 == self.marks.len() { 0 } else { group + 1 };
+            at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
         }
     }
 
@@ -181,13 +212,25 @@ impl Names {
         let (mut hash, mut labels, mut end) = (SEED, 0u32, name.len());
         let mut found = None;
         let [itself, below] = self.depths;
+        let mut asked = [Asked::default(); 4];
+        let mut count = 0;
         loop {
             let start = start_of_label(name, end);
             hash = extend(hash, name.get(start..end).unwrap_or_default());
             labels += 1;
             let (kind, depths) = if start == 0 { (ITSELF, itself) } else { (BELOW, below) };
             if depths & (1 << labels.min(63)) != 0 {
-                found = self.find(hash, name.get(start..).unwrap_or_default(), kind).or(found);
+                // Groups are fetched before the first is looked at: they arrive together.
+                let at = group_of(hash, self.groups.len());
+                if let (Some(asked), Some(group)) = (asked.get_mut(count), self.groups.get(at)) {
+                    *asked = Asked { hash, marks: group.marks, at, start, kind };
+                    count += 1;
+                }
+            }
+            if start == 0 || count == asked.len() {
+                let longest_first = asked.iter().take(count).rev();
+                found = longest_first.filter_map(|asked| self.find(asked, name)).next().or(found);
+                count = 0;
             }
             if start == 0 {
                 return found;
@@ -196,42 +239,60 @@ impl Names {
         }
     }
 
-    fn find(&self, hash: u64, name: &[u8], kind: u8) -> Option<u32> {
-        let mark = mark_of(hash);
-        let mut group = group_of(hash, self.marks.len());
+    fn find(&self, asked: &Asked, name: &[u8]) -> Option<u32> {
+        let name = name.get(asked.start..)?;
+        let mark = mark_of(asked.hash);
+        let mut at = asked.at;
+        let mut marks = asked.marks;
         loop {
-            let word = *self.marks.get(group)?;
-            for slot in slots(matching(word, mark)) {
-                let entry = self.places.get(group * 8 + slot).and_then(|&place| self.entry(place));
+            let seen = Group { marks, places: [0; SLOTS] };
+            for slot in seen.having(mark) {
+                let entry = self.groups.get(at)?.places.get(slot).and_then(|&place| self.entry(place));
                 if let Some((text, has, line)) = entry
-                    && has & kind != 0
+                    && has & asked.kind != 0
                     && text == name
                 {
                     return Some(line);
                 }
             }
-            if matching(word, 0) != 0 {
+            if seen.has_room() {
                 return None;
             }
-            group = if group + 1 == self.marks.len() { 0 } else { group + 1 };
+            at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
+            marks = self.groups.get(at)?.marks;
         }
     }
 
     /// All entries with their kinds.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, u8)> {
-        let taken = self.marks.iter().enumerate().flat_map(|(group, &word)| {
-            (0..8).filter(move |slot| (word >> (8 * slot)) & 0xff != 0).map(move |slot| group * 8 + slot)
+        let taken = self.groups.iter().flat_map(|group| {
+            let taken = (0..SLOTS).filter(|&slot| {
+                group.marks.get(slot / 8).is_some_and(|word| (word >> (8 * (slot % 8))) & 0xff != 0)
+            });
+            taken.filter_map(|slot| group.places.get(slot))
         });
-        taken.filter_map(|at| {
-            let (text, kind, _) = self.entry(*self.places.get(at)?)?;
+        taken.filter_map(|&place| {
+            let (text, kind, _) = self.entry(place)?;
             Some((std::str::from_utf8(text).ok()?, kind))
         })
     }
 
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.text.capacity() + self.marks.capacity() * 8 + self.places.capacity() * 4
+        self.text.capacity() + self.groups.capacity() * size_of::<Group>()
     }
+}
+
+/// A suffix of a name that is being looked up.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    hash: u64,
+    /// The marks of its group.
+    marks: [u64; 2],
+    at: usize,
+    /// Where it starts in the name.
+    start: usize,
+    kind: u8,
 }
 
 /// A free place for an entry.

@@ -75,6 +75,8 @@ pub(super) trait Bits: Copy + Ord {
     fn next(self) -> Option<Self>;
     /// The one before; itself at zero.
     fn before(self) -> Self;
+    /// Its highest 64 bits; all there are, if there are fewer.
+    fn upper(self) -> u64;
 }
 
 impl Bits for u32 {
@@ -84,6 +86,10 @@ impl Bits for u32 {
 
     fn before(self) -> Self {
         self.saturating_sub(1)
+    }
+
+    fn upper(self) -> u64 {
+        self.into()
     }
 }
 
@@ -95,12 +101,16 @@ impl Bits for u128 {
     fn before(self) -> Self {
         self.saturating_sub(1)
     }
+
+    fn upper(self) -> u64 {
+        (self >> 64) as u64
+    }
 }
 
 /// Sorts ranges and cuts them where they overlap, so that the smaller line stays.
 fn apart<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
     if !ranges.is_sorted() {
-        ranges.sort_unstable();
+        ranges = sorted(ranges);
     }
     if ranges.is_sorted_by(|a, b| a.1 < b.0) {
         return ranges;
@@ -133,48 +143,72 @@ fn apart<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
     cut
 }
 
-/// Runs of IPv4 by their high half. Those of one stand together, so that a look-up reads neighbouring
-/// cache lines: low halves of first addresses in order, of last addresses, and lines.
+/// Ranges in order. What is moved about is eight bytes of a first address and a number, not whole
+/// ranges of IPv6.
+fn sorted<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
+    if size_of::<N>() <= size_of::<u32>() || u32::try_from(ranges.len()).is_err() {
+        ranges.sort_unstable();
+        return ranges;
+    }
+    let mut order: Vec<(u64, u32)> = (0..).zip(&ranges).map(|(at, range)| (range.0.upper(), at)).collect();
+    order.sort_unstable();
+    let mut sorted: Vec<Line<N>> = Vec::with_capacity(ranges.len());
+    sorted.extend(order.iter().filter_map(|&(_, at)| ranges.get(at as usize)));
+    for alike in sorted.chunk_by_mut(|a, b| a.0.upper() == b.0.upper()) {
+        alike.sort_unstable();
+    }
+    sorted
+}
+
+/// Runs of IPv4 by the upper bits of their addresses, so many that few runs share them. Those that
+/// do stand together, so that a look-up reads neighbouring cache lines: the lower bits of first
+/// addresses in order, of last addresses, and lines.
 #[derive(Debug, Default)]
 struct Runs4 {
-    /// How many runs there are before each high half; one more at the end.
+    /// How many runs there are before those of each upper part; one more at the end.
     top: Box<[u32]>,
     data: Box<[u8]>,
+    /// How many lower bits there are: at most sixteen.
+    shift: u32,
     /// Bytes of a line: three, or four where a list is that long.
     width: usize,
 }
 
-/// First addresses, last addresses and lines of one high half.
+/// First addresses, last addresses and lines of one upper part.
 type Bucket<'a> = (&'a [[u8; 2]], &'a [[u8; 2]], &'a [u8]);
 
 impl Runs4 {
     fn new(ranges: &[Line<u32>]) -> Self {
         let Some(widest) = ranges.iter().map(|range| range.2).max() else { return Self::default() };
         let width = if widest < 1 << 24 { 3 } else { 4 };
-        let mut top = Vec::with_capacity((1 << 16) + 1);
+        // Some four runs to an upper part.
+        let shift = 32 - (ranges.len() / 4).max(1).ilog2().clamp(16, 24);
+        let low = |bits: u32| (bits & ((1 << shift) - 1)) as u16;
+        let size = (1usize << (32 - shift)) + 1;
+        let mut top = Vec::with_capacity(size);
         let mut data = Vec::with_capacity(ranges.len() * (4 + width));
         let mut bucket: Vec<(u16, u16, u32)> = Vec::new();
         let (mut open, mut count) = (0, 0);
         top.push(0);
         for &(start, end, line) in ranges {
-            for high in (start >> 16)..=(end >> 16) {
+            for high in (start >> shift)..=(end >> shift) {
                 if high != open {
                     flush(&mut bucket, &mut data, width);
                     top.resize(high as usize + 1, count);
                     open = high;
                 }
-                let first = if high == start >> 16 { (start & 0xffff) as u16 } else { 0 };
-                let last = if high == end >> 16 { (end & 0xffff) as u16 } else { u16::MAX };
+                let first = if high == start >> shift { low(start) } else { 0 };
+                let last = if high == end >> shift { low(end) } else { low(u32::MAX) };
                 bucket.push((first, last, line));
                 count += 1;
             }
         }
         flush(&mut bucket, &mut data, width);
-        top.resize((1 << 16) + 1, count);
-        Self { top: top.into(), data: data.into(), width }
+        top.resize(size, count);
+        Self { top: top.into(), data: data.into(), shift, width }
     }
 
-    /// The first and last addresses of a high half, and its lines.
+    /// The first and last addresses of an upper part, and its lines.
     fn bucket(&self, high: usize) -> Option<Bucket<'_>> {
         let (from, to) = (*self.top.get(high)? as usize, *self.top.get(high + 1)? as usize);
         let size = 4 + self.width;
@@ -185,24 +219,34 @@ impl Runs4 {
     }
 
     fn line(&self, bits: u32) -> Option<u32> {
-        let low = (bits & 0xffff) as u16;
-        let (first, last, lines) = self.bucket((bits >> 16) as usize)?;
-        let at = first.partition_point(|&first| u16::from_le_bytes(first) <= low).checked_sub(1)?;
-        if low > u16::from_le_bytes(*last.get(at)?) {
+        let low = (bits & ((1 << self.shift) - 1)) as u16;
+        let (first, last, lines) = self.bucket((bits >> self.shift) as usize)?;
+        // Both searches at once: neither waits for what the other reads.
+        let begun = before(first, |first| first <= low);
+        let ended = before(last, |last| last < low);
+        if begun == ended {
             return None;
         }
-        let line = lines.get(at * self.width..(at + 1) * self.width)?;
+        let line = lines.get(ended * self.width..(ended + 1) * self.width)?;
         Some(line.iter().rev().fold(0, |line, &byte| line << 8 | u32::from(byte)))
     }
 
     fn runs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (0u32..).zip(self.top.windows(2)).filter(|(_, range)| range.first() != range.last()).flat_map(
-            |(high, _)| {
+            move |(high, _)| {
                 let (first, last, _) = self.bucket(high as usize).unwrap_or_default();
-                let whole = move |low: &[u8; 2]| high << 16 | u32::from(u16::from_le_bytes(*low));
+                let whole = move |low: &[u8; 2]| high << self.shift | u32::from(u16::from_le_bytes(*low));
                 first.iter().map(whole).zip(last.iter().map(whole))
             },
         )
+    }
+}
+
+/// How many of some numbers, which are in order, lie before a place.
+fn before(numbers: &[[u8; 2]], place: impl Fn(u16) -> bool) -> usize {
+    match numbers.len() {
+        0..=16 => numbers.iter().map(|low| usize::from(place(u16::from_le_bytes(*low)))).sum(),
+        _ => numbers.partition_point(|low| place(u16::from_le_bytes(*low))),
     }
 }
 

@@ -225,12 +225,62 @@ fn v6(line: &[u8]) -> Option<(u128, u128)> {
         Some(_) => return None,
         None => (line, 128),
     };
-    let address = std::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+    let address = match groups(address) {
+        Some(address) => address,
+        None => std::str::from_utf8(address).ok()?.parse().ok()?,
+    };
     if length > 128 || address.to_ipv4_mapped().is_some() {
         return None;
     }
     let host = u128::MAX.checked_shr(length.into()).unwrap_or(0);
     Some((address.to_bits() & !host, address.to_bits() | host))
+}
+
+/// An IPv6 address of nothing but groups of hexadecimal digits; `None` if it is anything else.
+fn groups(address: &[u8]) -> Option<Ipv6Addr> {
+    let (mut bits, mut count) = (0u128, 0);
+    // How many groups stand before `::`.
+    let mut gap = None;
+    let mut rest = address;
+    if let [b':', b':', behind @ ..] = rest {
+        (gap, rest) = (Some(0), behind);
+    }
+    while !rest.is_empty() {
+        let (mut group, mut digits) = (0u128, 0);
+        while let [digit, behind @ ..] = rest
+            && let Some(value) = char::from(*digit).to_digit(16)
+        {
+            group = group << 4 | u128::from(value);
+            digits += 1;
+            rest = behind;
+        }
+        if !(1..=4).contains(&digits) || count == 8 {
+            return None;
+        }
+        bits = bits << 16 | group;
+        count += 1;
+        rest = match rest {
+            [] => rest,
+            [b':', b':', behind @ ..] if gap.is_none() => {
+                gap = Some(count);
+                behind
+            }
+            [b':', behind @ ..] if !behind.is_empty() && !behind.starts_with(b":") => behind,
+            _ => return None,
+        };
+    }
+    match gap {
+        None => (count == 8).then(|| Ipv6Addr::from_bits(bits)),
+        Some(before) if count < 8 => {
+            // The groups behind the gap stay where they are; those before it move up.
+            let behind = 16 * (count - before);
+            let low = bits & ((1 << behind) - 1);
+            let high = bits.checked_shr(behind).unwrap_or(0);
+            let high = high.checked_shl(128 - 16 * before).unwrap_or(0);
+            Some(Ipv6Addr::from_bits(high | low))
+        }
+        Some(_) => None,
+    }
 }
 
 fn prefix(digits: &[u8]) -> Option<u32> {
@@ -253,5 +303,28 @@ fn range(entry: &str) -> Option<AddressRange> {
     match entry.parse::<ipnet::IpNet>() {
         Ok(net) => Some(AddressRange::prefix(net)),
         Err(_) => address(entry).map(AddressRange::one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn groups_are_read_as_the_standard_library_reads_them(
+            parts in prop::collection::vec(prop_oneof!["[0-9a-fA-F]{1,4}", "[0-9a-f]{0,5}"], 0..10),
+            gap in 0..12usize,
+        ) {
+            let text = parts.join(":");
+            let colon = text.match_indices(':').nth(gap).map(|(at, _)| at);
+            let text = colon.map_or(text.clone(), |at| format!("{}:{}", &text[..at], &text[at..]));
+            for text in [text.clone(), format!("::{text}"), format!("{text}::"), format!("{text}:")] {
+                prop_assert_eq!(groups(text.as_bytes()), text.parse().ok(), "{}", text);
+            }
+        }
     }
 }
