@@ -4,6 +4,9 @@
 //! opens no file and no socket, asks no clock and prints nothing: what it needs from outside comes
 //! in through [`source::Loader`], [`model::HostFacts`] and each request.
 
+// What pest generates names it.
+extern crate alloc;
+
 pub mod analysis;
 mod compile;
 pub mod decision;
