@@ -3,6 +3,7 @@
 //! A policy with an error is never loaded, in part or in whole: [`Loaded::model`] is `None` then.
 
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::hash::{HashMap, HashSet};
 use crate::list::List;
 use crate::model::{HostFacts, Model, SetBody};
 use crate::resolve::{self, LintLevel};
@@ -10,7 +11,6 @@ use crate::source::{FileId, LoadError, Loader, Sources, Span};
 use crate::syntax::ast::{Body, File, Form, StatementKind, Word};
 use crate::syntax::{self, Suppression};
 use crate::tree::Policy;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What came of loading a policy.
@@ -61,7 +61,7 @@ fn load_within(
         sources: Sources::default(),
         files: Vec::new(),
         found: Vec::new(),
-        seen: HashMap::new(),
+        seen: HashMap::default(),
         open: Vec::new(),
     };
     reader.root(root);
@@ -239,9 +239,9 @@ impl Reader<'_> {
                 }
             }
         }
-        let mut lists = HashMap::new();
-        let mut read: HashMap<String, Arc<List>> = HashMap::new();
-        let mut told: HashSet<String> = HashSet::new();
+        let mut lists = HashMap::default();
+        let mut read: HashMap<String, Arc<List>> = HashMap::default();
+        let mut told: HashSet<String> = HashSet::default();
         for (name, path) in wanted {
             let list = match read.get(&name) {
                 Some(list) => list.clone(),

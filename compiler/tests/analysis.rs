@@ -15,7 +15,7 @@ use rustsocks_compiler::model::{
 use rustsocks_compiler::oracle::{self, Facts, Truth};
 use rustsocks_compiler::request::{Command, Method, MethodSpec, ProxyProtocol};
 use rustsocks_compiler::sample::Sample;
-use rustsocks_compiler::{Answer, load};
+use rustsocks_compiler::{Answer, Policy, load};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -342,7 +342,7 @@ proptest! {
         // Most rules are in both.
         let (old_text, new_text) = (text(&|side| side != 0, defaults.0), text(&|side| side != 1, defaults.1));
         let (old, new) = (policy(&old_text), policy(&new_text));
-        let diff = analysis::diff(&old, &new);
+        let diff = analysis::diff(&Policy::compile(old.clone()), &Policy::compile(new.clone()));
         prop_assert!(diff.complete, "{old_text}\n--\n{new_text}");
         for one in &diff.differences {
             let sample = one.witness.sample(&new);

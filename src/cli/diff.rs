@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let source = SourceOptions { settings: args.settings.clone(), ..SourceOptions::default() };
     let load = |path: &PathBuf| super::explain::load(Some(path), &source);
     let (Some(old), Some(new)) = (load(&args.old)?, load(&args.new)?) else { return Ok(Exit::Config) };
-    let diff = analysis::diff(old.model(), new.model());
+    let diff = analysis::diff(&old, &new);
     if args.json {
         print(format_args!("{:#}\n", as_json(&diff, old.model(), new.model())));
     } else {

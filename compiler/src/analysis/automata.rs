@@ -1,11 +1,12 @@
 //! Which of several patterns can hold of one text at once, and a shortest text for each case:
 //! a breadth-first walk over the product of their automata, within a budget.
 
+use crate::hash::{HashMap, HashSet};
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::{primitives::StateID, start, syntax};
 use regex_automata::{Anchored, MatchKind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 /// Which patterns of a product hold: bit `n` is the `n`th.
@@ -77,7 +78,7 @@ impl Product {
 
     /// Of bytes that all automata treat alike only the first.
     pub(crate) fn distinct(&self, bytes: &[u8], kind: impl Fn(u8) -> u8) -> Vec<u8> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::default();
         let classes = |byte: u8| -> Vec<u8> {
             let each = self.automata.iter().map(|dfa| dfa.byte_classes().get(byte));
             each.chain([kind(byte)]).collect()
@@ -128,7 +129,7 @@ pub(crate) fn walk<S: Clone + Eq + Hash>(
     case: impl Fn(&S) -> Option<Signature>,
     (wanted, budget): (Option<usize>, usize),
 ) -> Walk {
-    let mut seen: HashMap<S, ()> = HashMap::from([(start.clone(), ())]);
+    let mut seen: HashMap<S, ()> = HashMap::from_iter([(start.clone(), ())]);
     let mut queue: Vec<(S, usize, u8)> = vec![(start, 0, 0)];
     let mut texts = BTreeMap::new();
     let mut at = 0;

@@ -6,8 +6,9 @@
 
 use super::names::Side;
 use super::set::Set;
+use crate::hash::{HashMap, HashSet};
 use crate::model::{Timestamp, Window, Zone};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use crate::sample::USUAL_TIME as USUAL;
 
@@ -56,11 +57,11 @@ impl Clock {
         keys.sort();
         let windows: Vec<&Window> = keys.iter().filter_map(|key| times.windows.get(*key)).collect();
         let Some(instants) = instants(times, &windows) else {
-            return Self { examples: vec![USUAL], windows: HashMap::new(), exact: false };
+            return Self { examples: vec![USUAL], windows: HashMap::default(), exact: false };
         };
         let mut examples = Vec::new();
         let mut members: Vec<Vec<u32>> = vec![Vec::new(); windows.len()];
-        let mut seen: HashSet<(usize, Vec<bool>)> = HashSet::new();
+        let mut seen: HashSet<(usize, Vec<bool>)> = HashSet::default();
         let side_of = |time: Timestamp| times.ends.range(..=time).count();
         let holds =
             |time: Timestamp| -> Vec<bool> { windows.iter().map(|window| window.contains(time)).collect() };
@@ -133,7 +134,7 @@ fn unknown(side: Side) -> Set {
 
 /// At least one instant of every class, in order; `None`: there are too many.
 fn instants(times: &Times, windows: &[&Window]) -> Option<BTreeSet<Timestamp>> {
-    let mut zones: HashMap<&str, (&Zone, BTreeSet<u16>)> = HashMap::new();
+    let mut zones: HashMap<&str, (&Zone, BTreeSet<u16>)> = HashMap::default();
     for window in windows {
         let (_, edges) = zones.entry(window.zone.name()).or_insert((&window.zone, BTreeSet::new()));
         for day in 0..7 {

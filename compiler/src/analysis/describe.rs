@@ -6,15 +6,15 @@ use super::names::{LITERAL, Side as Bound};
 use super::set::Set;
 use super::space::{CLIENT_METHODS, KINDS, NOBODY, STRANGER, Space, address, range};
 use super::translate::{Region, Translator};
+use crate::hash::HashMap;
 use crate::model::{
-    AddressRange, Builtin, Conditions, Model, PortRange, Rule, RuleId, SetBody, SetItemKind, Stage, Term,
-    Test,
+    AddressRange, Builtin, Conditions, Model, PortRange, RuleId, SetBody, SetItemKind, Stage, Term, Test,
 };
 use crate::request::{Command, ProxyProtocol};
 use crate::source::{FileId, Span};
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Requests: those that fit one of the ways, and nothing of what is taken out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -51,20 +51,6 @@ impl Area {
         let words: Vec<String> = conditions.iter().map(Said::to_string).collect();
         words.join("  ")
     }
-
-    /// Forgets rules of the old policy that the new one has word for word.
-    pub(super) fn drop_twins(&mut self, old: &Model, new: &Model) {
-        let text = |model: &Model, rule: &Rule| model.sources.text(rule.span).to_owned();
-        let kept: BTreeSet<String> = self
-            .less
-            .iter()
-            .filter(|(side, _)| *side == Side::New)
-            .filter_map(|(_, id)| Some(text(new, new.rule(*id)?)))
-            .collect();
-        self.less.retain(|(side, id)| {
-            *side == Side::New || old.rule(*id).is_none_or(|rule| !kept.contains(&text(old, rule)))
-        });
-    }
 }
 
 /// How many values are written out.
@@ -72,16 +58,17 @@ const MAX_VALUES: usize = 8;
 
 /// Knows what the policies call their sets.
 #[derive(Debug)]
-pub(crate) struct Describer<'s> {
-    space: &'s Space,
+pub(crate) struct Describer {
+    space: Arc<Space>,
     words: HashMap<(usize, Set), String>,
     /// What is written of certificates' names.
     certs: HashMap<Set, String>,
 }
 
-impl<'s> Describer<'s> {
-    pub(crate) fn new(space: &'s Space, models: &[&Model]) -> Self {
-        let mut describer = Self { space, words: HashMap::new(), certs: HashMap::new() };
+impl Describer {
+    pub(crate) fn new(space: &Arc<Space>, models: &[&Model]) -> Self {
+        let mut describer =
+            Self { space: space.clone(), words: HashMap::default(), certs: HashMap::default() };
         for model in models {
             describer.learn(model);
         }
@@ -89,7 +76,8 @@ impl<'s> Describer<'s> {
     }
 
     fn learn(&mut self, model: &Model) {
-        let translator = Translator::new(self.space, model);
+        let space = self.space.clone();
+        let translator = Translator::new(&space, model);
         for (at, set) in (0..).zip(&model.sets) {
             let kind = SetItemKind::Set(crate::model::SetId(at));
             if matches!(&set.body, SetBody::Expr(expr) if expr.include.len() + expr.exclude.len() < 2) {

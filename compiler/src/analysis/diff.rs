@@ -7,12 +7,14 @@
 use super::Analysis;
 use super::cube::Point;
 use super::describe::{Area, Describer};
-use super::judge::{Hunt, Judge, hunt};
+use super::judge::{Hunt, Judge, Ruled, hunt};
 use super::space::Space;
 use super::translate::Region;
 use super::witness::Witness;
-use crate::model::{Model, RuleId, Stage, Verdict};
-use std::collections::HashSet;
+use crate::model::{RuleId, Stage, Verdict};
+use crate::tree::Policy;
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// One of two policies.
@@ -60,71 +62,154 @@ pub struct Difference {
 /// Pairs of rules that are looked at, at most.
 const BUDGET: usize = 50_000;
 
-/// Compares two policies.
-pub fn diff(old: &Model, new: &Model) -> Diff {
-    let space = Arc::new(Space::of(&[old, new]));
-    let old = Analysis::within(space.clone(), old);
-    let new = Analysis::within(space, new);
-    between(&old, &new)
+/// Two policies in one space: what is compiled before they are compared.
+#[derive(Debug)]
+pub struct Pair<'p> {
+    policies: [&'p Policy; 2],
+    old: Analysis<'p>,
+    new: Analysis<'p>,
+    /// Of each stage: for each rule of the old policy the rank of one in the new policy that says
+    /// the same, or [`NONE`].
+    twins: [Vec<usize>; 2],
+    /// Of each stage: the rules that only the old policy has, and that only the new one has.
+    unshared: [(Vec<usize>, Vec<usize>); 2],
+    describer: Describer,
 }
 
-fn between(old: &Analysis<'_>, new: &Analysis<'_>) -> Diff {
-    let mut comparison =
-        Comparison { old, new, found: Vec::new(), complete: true, left: BUDGET, describer: None };
-    for stage in [Stage::Client, Stage::Socks] {
-        comparison.stage(stage);
+const STAGES: [Stage; 2] = [Stage::Client, Stage::Socks];
+
+impl<'p> Pair<'p> {
+    /// Sorts all that two policies speak of, in time that grows with both.
+    pub fn new(old: &'p Policy, new: &'p Policy) -> Self {
+        let models = [&**old.model(), &**new.model()];
+        let space = Arc::new(Space::of(&models));
+        let describer = Describer::new(&space, &models);
+        let policies = [old, new];
+        let [old, new] = models.map(|model| Analysis::within(space.clone(), model));
+        let seeds = [RandomState::default(), RandomState::default()];
+        let keys =
+            STAGES.map(|stage| (Keys::of(old.judge(stage), &seeds), Keys::of(new.judge(stage), &seeds)));
+        let twins = keys.each_ref().map(|(old, new)| old.twins(new));
+        let unshared = keys.each_ref().map(|(old, new)| (old.without(new), new.without(old)));
+        Self { policies, twins, unshared, old, new, describer }
     }
-    let mut differences = comparison.found;
-    differences.sort_by_key(|one| (one.verdict == Verdict::Block, one.stage, one.new, one.old));
-    Diff { differences, complete: comparison.complete }
+
+    fn twins(&self, stage: Stage) -> &[usize] {
+        let [client, socks] = &self.twins;
+        match stage {
+            Stage::Client => client,
+            Stage::Socks => socks,
+        }
+    }
+
+    /// What one judges otherwise than the other, in time that grows with the rules that they do not
+    /// share and those that these meet.
+    pub fn diff(&self) -> Diff {
+        let mut comparison = Comparison { pair: self, found: Vec::new(), complete: true, left: BUDGET };
+        for (stage, (gone, come)) in STAGES.into_iter().zip(&self.unshared) {
+            comparison.stage(stage, gone, come);
+        }
+        let mut differences = comparison.found;
+        differences.sort_by_key(|one| (one.verdict == Verdict::Block, one.stage, one.new, one.old));
+        Diff { differences, complete: comparison.complete }
+    }
 }
 
-struct Comparison<'a, 'm> {
-    old: &'a Analysis<'m>,
-    new: &'a Analysis<'m>,
+/// Compares two policies.
+pub fn diff(old: &Policy, new: &Policy) -> Diff {
+    Pair::new(old, new).diff()
+}
+
+/// The ranks of rules by digests of what they say, in the order of these and of ranks. Nobody can write rules of
+/// one digest, since it is under a seed that is drawn for each comparison.
+#[derive(Debug)]
+struct Keys {
+    of: Vec<([u64; 2], usize)>,
+    /// Vague rules are compared by what they may be only if they surely are that.
+    vague: Vec<usize>,
+}
+
+impl Keys {
+    fn of(judge: &Judge, seeds: &[RandomState; 2]) -> Self {
+        let exact = judge.rules.iter().enumerate().filter(|(_, rule)| rule.upper.is_none());
+        let key = |rule: &Ruled| {
+            let said = (rule.verdict, &rule.lower.cubes, &rule.lower.except);
+            seeds.each_ref().map(|seed| seed.hash_one(said))
+        };
+        let mut of: Vec<_> = exact.map(|(rank, rule)| (key(rule), rank)).collect();
+        of.sort_unstable();
+        Self { of, vague: judge.vague_ranks.clone() }
+    }
+
+    /// For each rank the first of these others that says the same.
+    fn twins(&self, others: &Self) -> Vec<usize> {
+        let mut twins = vec![NONE; self.of.len() + self.vague.len()];
+        let mut others = others.of.iter().peekable();
+        for (key, rank) in &self.of {
+            while others.next_if(|(other, _)| other < key).is_some() {}
+            if let (Some((other, twin)), Some(mine)) = (others.peek(), twins.get_mut(*rank))
+                && other == key
+            {
+                *mine = *twin;
+            }
+        }
+        twins
+    }
+
+    /// The ranks that only these have: equal rules are equal wherever they stand.
+    fn without(&self, others: &Self) -> Vec<usize> {
+        let twins = self.twins(others);
+        (0..twins.len()).filter(|&rank| twins.get(rank) == Some(&NONE)).collect()
+    }
+}
+
+struct Comparison<'a> {
+    pair: &'a Pair<'a>,
     found: Vec<Difference>,
     complete: bool,
     left: usize,
-    describer: Option<Describer<'a>>,
 }
 
-impl Comparison<'_, '_> {
-    fn stage(&mut self, stage: Stage) {
-        let (old, new) = (self.old.judge(stage), self.new.judge(stage));
-        let (gone, come) = unshared(old, new);
+impl Comparison<'_> {
+    fn stage(&mut self, stage: Stage, gone: &[usize], come: &[usize]) {
         // The default is a rule where it passes; where it blocks it is what is behind all rules.
-        for rank in come.iter().copied() {
-            self.pairs(stage, rank, Side::New, &[]);
+        for &rank in come {
+            self.pairs(stage, rank, Side::New, gone, false);
         }
-        for rank in gone {
-            self.pairs(stage, rank, Side::Old, &come);
+        for &rank in gone {
+            self.pairs(stage, rank, Side::Old, come, true);
         }
     }
 
-    /// A rule of one side against all that it meets on the other, but those `done`.
-    fn pairs(&mut self, stage: Stage, rank: usize, side: Side, done: &[usize]) {
+    /// A rule that only one side has against all that it meets on the other, of which `unshared` are
+    /// rules that only that side has; these may be `done`.
+    fn pairs(&mut self, stage: Stage, rank: usize, side: Side, unshared: &[usize], done: bool) {
         let (mine, theirs) = match side {
-            Side::Old => (self.old.judge(stage), self.new.judge(stage)),
-            Side::New => (self.new.judge(stage), self.old.judge(stage)),
+            Side::Old => (self.pair.old.judge(stage), self.pair.new.judge(stage)),
+            Side::New => (self.pair.new.judge(stage), self.pair.old.judge(stage)),
         };
         let Some(rule) = mine.rules.get(rank) else { return };
-        let bounds = &self.old.space.bounds;
+        let bounds = &self.pair.old.space.bounds;
         let mut others: Vec<Option<usize>> = Vec::new();
-        for cube in &rule.may().cubes {
-            others.extend(theirs.meeting(cube, bounds).into_iter().map(Some));
-        }
-        let vague =
-            (0..theirs.rules.len()).filter(|&at| theirs.rules.get(at).is_some_and(|one| one.upper.is_some()));
-        others.extend(vague.map(Some));
-        others.sort_unstable();
-        others.dedup();
         if rule.verdict == Verdict::Pass {
+            // A block that both sides have wins on this side too, over whatever passes.
+            if !done {
+                others.extend(unshared.iter().copied().map(Some));
+            }
             others.push(None);
+        } else {
+            for cube in &rule.may().cubes {
+                others.extend(theirs.meeting(cube, bounds).into_iter().map(Some));
+            }
+            others.extend(theirs.vague_ranks.iter().copied().map(Some));
+            others.sort_unstable();
+            others.dedup();
         }
         for other in others {
             let verdict =
                 other.and_then(|at| theirs.rules.get(at)).map_or(Verdict::Block, |rule| rule.verdict);
-            if verdict == rule.verdict || other.is_some_and(|at| done.contains(&at)) {
+            if verdict == rule.verdict || done && other.is_some_and(|at| unshared.binary_search(&at).is_ok())
+            {
                 continue;
             }
             match side {
@@ -141,20 +226,21 @@ impl Comparison<'_, '_> {
             return;
         };
         self.left = left;
-        let (was, is) = (self.old.judge(stage), self.new.judge(stage));
+        let Pair { old: was_in, new: is_in, .. } = self.pair;
+        let (was, is) = (was_in.judge(stage), is_in.judge(stage));
         let everything = Region { cubes: vec![super::cube::Cube::all()], except: Vec::new() };
         let of = |judge: &Judge, rank: Option<usize>| {
             rank.and_then(|rank| judge.rules.get(rank)).map_or(everything.clone(), |rule| rule.may().clone())
         };
-        let both = both(&of(was, old), &of(is, new), &self.new.space);
+        let both = both(&of(was, old), &of(is, new), &is_in.space);
         let before = |judge: &Judge, rank: Option<usize>| rank.unwrap_or(judge.rules.len());
         let (old_bound, new_bound) = (before(was, old), before(is, new));
         let cover = |point: &Point| was.cover(point, old_bound).or_else(|| is.cover(point, new_bound));
-        let Some(start) = super::judge::pieces(&both, &self.new.space) else {
+        let Some(start) = super::judge::pieces(&both, &is_in.space) else {
             self.complete = false;
             return;
         };
-        match hunt(start, &self.new.space.bounds, cover) {
+        match hunt(start, &is_in.space.bounds, cover) {
             Hunt::Nothing(_) => {}
             Hunt::Undecided => self.complete = false,
             Hunt::Found(point) => {
@@ -177,32 +263,49 @@ impl Comparison<'_, '_> {
         point: &Point,
         (old, new): (Option<RuleId>, Option<RuleId>),
     ) -> Option<Witness> {
-        let was = self.old.space.play(self.old.model, point, stage)?;
-        let is = self.new.space.play(self.new.model, point, stage)?;
+        let [old_policy, new_policy] = self.pair.policies;
+        let was = self.pair.old.space.play_compiled(old_policy, point, stage)?;
+        let is = self.pair.new.space.play_compiled(new_policy, point, stage)?;
         (was.rule == old && is.rule == new && was.verdict != is.verdict).then_some(is)
     }
 
-    fn area(&mut self, stage: Stage, both: &Region, (old, new): (Option<usize>, Option<usize>)) -> Area {
-        let (was, is) = (self.old, self.new);
-        let describer =
-            self.describer.get_or_insert_with(|| Describer::new(&is.space, &[was.model, is.model]));
+    fn area(&self, stage: Stage, both: &Region, (old, new): (Option<usize>, Option<usize>)) -> Area {
+        let Pair { old: was, new: is, describer, .. } = self.pair;
         let mut area = describer.area(both, None);
-        for (side, analysis, rank) in [(Side::Old, was, old), (Side::New, is, new)] {
-            let judge = analysis.judge(stage);
-            let bound = rank.unwrap_or(judge.rules.len());
-            let mut less = Vec::new();
+        let (old_judge, new_judge) = (was.judge(stage), is.judge(stage));
+        let (old_bound, new_bound) =
+            (old.unwrap_or(old_judge.rules.len()), new.unwrap_or(new_judge.rules.len()));
+        let meeting = |judge: &Judge, bound: usize| {
+            let mut less: Vec<usize> = Vec::new();
             for cube in &both.cubes {
                 less.extend(judge.meeting(cube, &is.space.bounds).into_iter().filter(|&other| other < bound));
             }
             less.sort_unstable();
             less.dedup();
-            area.less.extend(less.into_iter().filter_map(|other| Some((side, judge.id(other)?))));
-        }
+            less
+        };
         // A rule that both have is said once.
-        area.drop_twins(was.model, is.model);
+        let twins = self.pair.twins(stage);
+        let twin = |rank: usize| twins.get(rank).copied().unwrap_or(NONE);
+        let alone: Vec<usize> = (0..old_bound).filter(|&rank| twin(rank) >= new_bound).collect();
+        let gone: Vec<usize> = match alone.len() {
+            0..FEW => alone.into_iter().filter(|&rank| old_judge.meets(rank, &both.cubes)).collect(),
+            _ => meeting(old_judge, old_bound)
+                .into_iter()
+                .filter(|rank| alone.binary_search(rank).is_ok())
+                .collect(),
+        };
+        area.less.extend(gone.into_iter().filter_map(|rank| Some((Side::Old, old_judge.id(rank)?))));
+        let come = meeting(new_judge, new_bound).into_iter();
+        area.less.extend(come.filter_map(|rank| Some((Side::New, new_judge.id(rank)?))));
         area
     }
 }
+
+/// No twin.
+const NONE: usize = usize::MAX;
+/// So many rules are looked at one by one.
+const FEW: usize = 200;
 
 fn is_id(judge: &Judge, rank: Option<usize>) -> Option<RuleId> {
     rank.and_then(|rank| judge.id(rank))
@@ -215,23 +318,4 @@ pub(super) fn both(one: &Region, other: &Region, space: &Space) -> Region {
         cubes: pairs.filter_map(|(a, b)| a.intersect(b, &space.bounds)).collect(),
         except: one.except.iter().chain(&other.except).cloned().collect(),
     }
-}
-
-/// The ranks of rules that only one of two has: equal rules are equal wherever they stand.
-fn unshared(old: &Judge, new: &Judge) -> (Vec<usize>, Vec<usize>) {
-    type Key<'a> = (Verdict, &'a [super::cube::Cube], &'a [super::cube::Cube]);
-    fn key(rule: &super::judge::Ruled) -> Option<Key<'_>> {
-        // Vague rules are compared by what they may be only if they surely are that.
-        rule.upper.is_none().then_some((rule.verdict, &rule.lower.cubes, &rule.lower.except))
-    }
-    let had: HashSet<Key<'_>> = old.rules.iter().filter_map(key).collect();
-    let has: HashSet<Key<'_>> = new.rules.iter().filter_map(key).collect();
-    let missing = |judge: &Judge, other: &HashSet<Key<'_>>| -> Vec<usize> {
-        let rules = judge.rules.iter().enumerate();
-        rules
-            .filter(|(_, rule)| key(rule).is_none_or(|key| !other.contains(&key)))
-            .map(|(rank, _)| rank)
-            .collect()
-    };
-    (missing(old, &has), missing(new, &had))
 }

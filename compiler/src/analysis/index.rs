@@ -4,8 +4,7 @@
 
 use super::cube::{Bounds, Cube, Dim, Point};
 use super::set::{Range, Set};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use crate::hash::{HashMap, hash_of};
 
 /// A set of more ranges than this is no key.
 const MAX_RANGES: usize = 64;
@@ -22,9 +21,8 @@ pub(crate) struct Index {
 impl Index {
     /// Files cubes; their numbers are their places in the slice.
     pub(crate) fn new(cubes: &[(u32, Cube)], bounds: &Bounds) -> Self {
-        let hasher = BuildHasherDefault::<DefaultHasher>::default();
-        let mut alike: HashMap<(usize, u64), u32> = HashMap::new();
-        let digest = |set: &Set| hasher.hash_one(set);
+        let mut alike: HashMap<(usize, u64), u32> = HashMap::default();
+        let digest = |set: &Set| hash_of(set);
         let is_key = |set: &&Set| !set.is_all() && set.ranges(&Set::All).len() <= MAX_RANGES;
         for (_, cube) in cubes {
             for (at, dim) in KEYS.into_iter().enumerate() {

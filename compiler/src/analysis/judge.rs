@@ -5,9 +5,9 @@ use super::cube::{Bounds, Cube, Dim, Point, subtract};
 use super::index::Index;
 use super::space::Space;
 use super::translate::{Region, Translator, default_kinds};
+use crate::hash::HashSet;
 use crate::model::{Model, RuleId, Stage, Verdict};
 use std::cmp::Reverse;
-use std::collections::HashSet;
 
 /// How many of the fullest places of an index are looked at.
 const PLACES: usize = 4;
@@ -39,6 +39,8 @@ pub(crate) struct Judge {
     pub(crate) blocks: usize,
     /// Whether any rule is known from below and above only.
     pub(crate) vague: bool,
+    /// Which those are.
+    pub(crate) vague_ranks: Vec<usize>,
     cubes: Vec<(u32, Cube)>,
     index: Index,
 }
@@ -66,9 +68,12 @@ impl Judge {
             .zip(&rules)
             .flat_map(|(rank, rule)| rule.lower.cubes.iter().map(move |cube| (rank, cube.clone())))
             .collect();
+        let vague_ranks: Vec<usize> =
+            (0..).zip(&rules).filter(|(_, rule)| rule.upper.is_some()).map(|(rank, _)| rank).collect();
         Self {
             blocks: rules.iter().filter(|rule| rule.verdict == Verdict::Block).count(),
-            vague: rules.iter().any(|rule| rule.upper.is_some()),
+            vague: !vague_ranks.is_empty(),
+            vague_ranks,
             index: Index::new(&cubes, &space.bounds),
             cubes,
             rules,
@@ -112,7 +117,7 @@ impl Judge {
 
     fn examined(&self, point: &Point) -> usize {
         let decides = self.winner(point, self.rules.len()).map_or(self.rules.len(), |(rank, _)| rank);
-        let mut different: HashSet<(&[Cube], &[Cube])> = HashSet::new();
+        let mut different: HashSet<(&[Cube], &[Cube])> = HashSet::default();
         self.index.around(point, |list| {
             let cubes = list.iter().filter_map(|&id| self.cubes.get(id as usize));
             for (rank, cube) in cubes.take_while(|(rank, _)| *rank as usize <= decides) {
@@ -148,6 +153,12 @@ impl Judge {
             near.filter(|(_, one)| one.intersects(cube)).map(|(rank, _)| *rank as usize).collect();
         found.dedup();
         found
+    }
+
+    /// Whether a rule has something of some cubes in its own.
+    pub(crate) fn meets(&self, rank: usize, cubes: &[Cube]) -> bool {
+        let own = self.rules.get(rank).map_or(&[][..], |rule| &rule.lower.cubes);
+        own.iter().any(|one| cubes.iter().any(|cube| one.intersects(cube)))
     }
 
     fn excepts(&self, rank: usize, point: &Point) -> bool {

@@ -30,7 +30,7 @@ mod translate;
 mod witness;
 
 pub use describe::{Area, Said};
-pub use diff::{Diff, Difference, Side, diff};
+pub use diff::{Diff, Difference, Pair, Side, diff};
 pub use prove::Proof;
 pub use query::{Passed, Reachable, can_reach};
 pub use reach::{Change, Never, Overlap, Reach};

@@ -9,8 +9,8 @@
 use super::automata::{Direction, MAX_PATTERNS, Product, Signature};
 use super::numbering::{Numbered, Numbering};
 use super::set::Set;
+use crate::hash::HashMap;
 use crate::model::{Name, NamePattern};
-use std::collections::HashMap;
 
 /// The class of requests by address.
 pub(crate) const LITERAL: u32 = 0;
@@ -74,9 +74,9 @@ impl Names {
     pub(crate) fn new(patterns: &[NamePattern]) -> Self {
         let mut names = Self {
             nodes: vec![Node::default()],
-            children: HashMap::new(),
+            children: HashMap::default(),
             classes: Vec::new(),
-            globs: HashMap::new(),
+            globs: HashMap::default(),
         };
         for pattern in patterns {
             match pattern {

@@ -3,8 +3,9 @@
 
 use super::automata::{Product, Signature, States, Walk, walk};
 use super::names::{Class, Names, Node};
+use crate::hash::HashMap;
 use crate::model::Name;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// States that one walk may see, and cases that all walks together may find.
 const WALK_BUDGET: usize = 20_000;
@@ -39,7 +40,7 @@ impl<'n> Numbering<'n> {
                 classes: vec![Class::Literal],
                 signatures: vec![0],
             },
-            cache: HashMap::new(),
+            cache: HashMap::default(),
             spent: 0,
         }
     }
@@ -235,7 +236,7 @@ struct Labels {
 
 impl Labels {
     fn of<'a>(nodes: impl Iterator<Item = &'a Node>) -> Self {
-        let mut labels = Self { steps: HashMap::new(), ends: vec![false] };
+        let mut labels = Self { steps: HashMap::default(), ends: vec![false] };
         for node in nodes {
             let mut at = 0;
             for byte in node.label.bytes().rev() {

@@ -61,7 +61,7 @@ impl Analysis<'_> {
         &self,
         rank: usize,
         asked: &Region,
-        describer: &Describer<'_>,
+        describer: &Describer,
     ) -> Result<Option<Passed>, Unsure> {
         let judge = &self.socks;
         let Some(rule) = judge.rules.get(rank) else { return Ok(None) };

@@ -6,11 +6,12 @@ use super::clock::{Clock, Times};
 use super::cube::{Bag, Bounds, Cube, DIMS, Dim};
 use super::names::{LITERAL, Names};
 use super::set::{Range, Set};
+use crate::hash::HashMap;
 use crate::model::{
     AddressRange, Conditions, Model, NamePattern, SetBody, SetExpr, SetItemKind, Test, TextPattern, UserItem,
 };
 use crate::request::{Command, Method, MethodSpec, ProxyProtocol};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 

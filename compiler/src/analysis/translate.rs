@@ -4,6 +4,7 @@ use super::cube::{Bag, Cube, Dim, subtract};
 use super::names::{LITERAL, Side};
 use super::set::{Range, Set};
 use super::space::{CLIENT_METHODS, NOBODY, STRANGER, Space, range};
+use crate::hash::HashMap;
 use crate::list::List;
 use crate::model::{
     Builtin, Conditions, Model, PortSet, Rule, SetBody, SetExpr, SetId, SetItem, SetItemKind, Stage, Term,
@@ -12,7 +13,6 @@ use crate::model::{
 use crate::oracle;
 use crate::request::{Command, MethodSpec};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 

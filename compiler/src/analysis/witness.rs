@@ -4,11 +4,12 @@
 use super::cube::{Dim, Point};
 use super::set::Set;
 use super::space::{CLIENT_METHODS, KINDS, Space, address};
-use crate::decision::Answer;
+use crate::decision::{Answer, Decision};
 use crate::model::{Host, Model, RuleId, SampleRequest, Stage, Test, Verdict};
 use crate::oracle;
 use crate::request::{Command, Method, ProxyProtocol};
 use crate::sample::{Sample, USUAL_TIME, usual_method};
+use crate::tree::Policy;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -86,12 +87,29 @@ impl Space {
 
     /// Plays a point back; `None` if the numbers do not make a request.
     pub(crate) fn play(&self, model: &Model, point: &Point, stage: Stage) -> Option<Witness> {
-        let (request, client_method) = self.request(point, stage)?;
-        let sample = sample(model, &request, client_method);
-        let decision = match stage {
+        self.play_by(model, point, stage, |sample| match stage {
             Stage::Client => oracle::admit(model, &sample.client()),
             Stage::Socks => oracle::decide(model, &sample.request(sample.addresses.first().copied())),
-        };
+        })
+    }
+
+    /// The same through a compiled policy, which does not look at every rule.
+    pub(crate) fn play_compiled(&self, policy: &Policy, point: &Point, stage: Stage) -> Option<Witness> {
+        self.play_by(policy.model(), point, stage, |sample| match stage {
+            Stage::Client => policy.admit(&sample.client()),
+            Stage::Socks => policy.decide(&sample.request(sample.addresses.first().copied())),
+        })
+    }
+
+    fn play_by(
+        &self,
+        model: &Model,
+        point: &Point,
+        stage: Stage,
+        judge: impl FnOnce(&Sample) -> Decision,
+    ) -> Option<Witness> {
+        let (request, client_method) = self.request(point, stage)?;
+        let decision = judge(&sample(model, &request, client_method));
         let verdict = match decision.answer() {
             Answer::Block => Verdict::Block,
             Answer::Pass => Verdict::Pass,

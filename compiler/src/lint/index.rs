@@ -4,8 +4,8 @@ use super::flat::Union;
 use super::names;
 use super::ranges::bits;
 use super::shape::{RuleShape, Shape};
+use crate::hash::HashMap;
 use crate::model::{Test, UserItem};
-use std::collections::HashMap;
 
 /// Rules by the key that says most about them.
 #[derive(Debug, Default)]

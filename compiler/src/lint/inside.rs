@@ -3,9 +3,9 @@
 use super::context::Context;
 use super::names;
 use super::ranges::bits;
+use crate::hash::HashMap;
 use crate::model::{NamePattern, SetItem, SetItemKind};
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// Lists up to this length are compared pair by pair; longer ones by sorting, values of the same
 /// kind only.
@@ -63,7 +63,7 @@ fn addresses(items: &[SetItem]) -> Vec<(usize, usize)> {
 }
 
 fn by_name(items: &[SetItem]) -> Vec<(usize, usize)> {
-    let mut bases: HashMap<&str, Vec<(usize, &NamePattern)>> = HashMap::new();
+    let mut bases: HashMap<&str, Vec<(usize, &NamePattern)>> = HashMap::default();
     let named = |item: &'_ SetItem| matches!(item.kind, SetItemKind::Name(_));
     for (at, item) in items.iter().enumerate().filter(|(_, item)| named(item)) {
         if let SetItemKind::Name(pattern) = &item.kind

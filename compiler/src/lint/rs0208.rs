@@ -26,14 +26,14 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Edit, Safety};
+use crate::hash::HashMap;
 use crate::model::{Rule, Term, Test};
-use std::collections::HashMap;
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0208", Grade::Info, include_str!("rs0208.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<String, &Rule> = HashMap::new();
+    let mut seen: HashMap<String, &Rule> = HashMap::default();
     for rule in context.model.rules.iter().filter(|rule| rule.name.is_none() && rule.note.is_none()) {
         for term in rule.when.terms.iter().filter(|term| joins(context, term)) {
             let Some(likeness) = likeness(context, rule, term) else { continue };

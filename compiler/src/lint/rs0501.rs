@@ -27,14 +27,14 @@
 use super::context::Context;
 use super::{Grade, Lint};
 use crate::diagnostic::{Diagnostic, Safety};
+use crate::hash::HashSet;
 use crate::syntax::ast::{Body, Definition, DefinitionKind, Entry, File, Statement, StatementKind, Word};
-use std::collections::HashSet;
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0501", Grade::Warning, include_str!("rs0501.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    let mut used: HashSet<String> = HashSet::new();
+    let mut used: HashSet<String> = HashSet::default();
     for file in context.files {
         file.words(&mut |word| {
             used.extend(word.reference().map(str::to_owned));

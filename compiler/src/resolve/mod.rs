@@ -21,12 +21,12 @@ mod user;
 pub use crate::lint::CODES;
 
 use crate::diagnostic::{Code, Diagnostic, Edit, Level, Safety};
+use crate::hash::{HashMap, HashSet};
 use crate::list::List;
 use crate::model::{HostFacts, Model, PortSet, SetId, Window};
 use crate::source::{FileId, Sources, Span};
 use crate::suggest::{did_you_mean, nearest};
 use crate::syntax::ast::{Definition, DefinitionKind, File, Form, Statement, StatementKind, Word};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// `lint LEVEL CODE "reason"`, for one file.
@@ -100,7 +100,7 @@ fn in_order(files: &[File]) -> Vec<(FileId, &Statement)> {
         }
     }
     let mut out = Vec::new();
-    walk(files, FileId(0), &mut HashSet::new(), &mut out);
+    walk(files, FileId(0), &mut HashSet::default(), &mut out);
     out
 }
 
@@ -148,17 +148,17 @@ impl<'a> Resolver<'a> {
             model,
             lints: Vec::new(),
             found: Vec::new(),
-            defined: HashMap::new(),
+            defined: HashMap::default(),
             order: Vec::new(),
-            meant: HashSet::new(),
-            sets: HashMap::new(),
-            ports: HashMap::new(),
-            groups: HashMap::new(),
-            times: HashMap::new(),
-            system_groups: HashSet::new(),
-            rules: HashMap::new(),
-            settings: HashMap::new(),
-            missing: HashMap::new(),
+            meant: HashSet::default(),
+            sets: HashMap::default(),
+            ports: HashMap::default(),
+            groups: HashMap::default(),
+            times: HashMap::default(),
+            system_groups: HashSet::default(),
+            rules: HashMap::default(),
+            settings: HashMap::default(),
+            missing: HashMap::default(),
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
         for (more, codes) in [(MAX_RULES - 1, &[][..]), (1, &["RS0117"])] {
             file.statements.extend(std::iter::repeat_n(rule.clone(), more));
             let files = [file];
-            let resolved = resolve(&files, &sources, &HostFacts::default(), &HashMap::new(), &[]);
+            let resolved = resolve(&files, &sources, &HostFacts::default(), &HashMap::default(), &[]);
             let found: Vec<&str> = resolved.found.iter().map(|one| one.code.0).collect();
             assert_eq!(found, codes, "{} rules", files[0].statements.len());
             [file] = files;
