@@ -3,7 +3,7 @@
 use super::source::SourceOptions;
 use super::{Exit, Failure, print};
 use rustsocks_compiler::Policy;
-use rustsocks_compiler::analysis::{self, Area, Diff, Difference, Side};
+use rustsocks_compiler::analysis::{Area, Diff, Difference, Pair, Said, Side};
 use rustsocks_compiler::model::{Model, RuleId, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -34,11 +34,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let source = SourceOptions { settings: args.settings.clone(), ..SourceOptions::default() };
     let load = |path: &PathBuf| super::explain::load(Some(path), &source);
     let (Some(old), Some(new)) = (load(&args.old)?, load(&args.new)?) else { return Ok(Exit::Config) };
-    let diff = analysis::diff(&old, &new);
+    let pair = Pair::new(&old, &new);
+    let diff = pair.diff();
     if args.json {
-        print(format_args!("{:#}\n", as_json(&diff, old.model(), new.model())));
+        print(format_args!("{:#}\n", as_json(&pair, &diff, old.model(), new.model())));
     } else {
-        print(as_text(&diff, &old, &new));
+        print(as_text(&pair, &diff, &old, &new));
     }
     Ok(if diff.is_same() { Exit::Ok } else { Exit::Findings })
 }
@@ -54,7 +55,7 @@ pub(super) fn named(model: &Model, rule: Option<RuleId>) -> String {
     }
 }
 
-fn as_text(diff: &Diff, old: &Policy, new: &Policy) -> String {
+fn as_text(pair: &Pair<'_>, diff: &Diff, old: &Policy, new: &Policy) -> String {
     let mut text = String::new();
     let (short_old, short_new) = (old.digest().short(), new.digest().short());
     if diff.is_same() {
@@ -66,7 +67,7 @@ fn as_text(diff: &Diff, old: &Policy, new: &Policy) -> String {
     // Writing to a string does not fail.
     _ = writeln!(text, "{passed} newly passed, {blocked} newly blocked  ({short_old} → {short_new})");
     for one in &diff.differences {
-        _ = write!(text, "\n{}", difference(one, old.model(), new.model()));
+        _ = write!(text, "\n{}", difference(pair, one, old.model(), new.model()));
     }
     if !diff.complete {
         text.push_str("\nthere may be more: this was not decided within the budget\n");
@@ -74,7 +75,7 @@ fn as_text(diff: &Diff, old: &Policy, new: &Policy) -> String {
     text
 }
 
-fn difference(one: &Difference, old: &Model, new: &Model) -> String {
+fn difference(pair: &Pair<'_>, one: &Difference, old: &Model, new: &Model) -> String {
     let (now, was) = match one.verdict {
         Verdict::Pass => ("PASSED", "blocked"),
         Verdict::Block => ("BLOCKED", "passed"),
@@ -85,7 +86,7 @@ fn difference(one: &Difference, old: &Model, new: &Model) -> String {
         named(old, one.old),
         one.stage
     );
-    text.push_str(&area(&one.area, |side, id| match side {
+    text.push_str(&area(&pair.area(one), |side, id| match side {
         Side::Old => format!("{} (old)", named(old, Some(id))),
         Side::New => named(new, Some(id)),
     }));
@@ -118,8 +119,8 @@ const MAX_LESS: usize = 6;
 
 /// An area as JSON.
 pub(super) fn area_json(area: &Area, name: impl Fn(Side, RuleId) -> String) -> Value {
-    let lists = |lists: &[Vec<analysis::Said>]| -> Vec<Value> {
-        let list = |said: &Vec<analysis::Said>| {
+    let lists = |lists: &[Vec<Said>]| -> Vec<Value> {
+        let list = |said: &Vec<Said>| {
             said.iter()
                 .map(|one| (one.key.to_owned(), Value::from(one.value.clone())))
                 .collect::<serde_json::Map<_, _>>()
@@ -130,7 +131,7 @@ pub(super) fn area_json(area: &Area, name: impl Fn(Side, RuleId) -> String) -> V
     json!({ "any_of": lists(&area.ways), "except": lists(&area.except), "less": less })
 }
 
-fn as_json(diff: &Diff, old: &Model, new: &Model) -> Value {
+fn as_json(pair: &Pair<'_>, diff: &Diff, old: &Model, new: &Model) -> Value {
     let rule = |model: &Model, id: Option<RuleId>| {
         let label = id.map_or_else(|| "default".to_owned(), |id| model.label(id));
         let place = id.and_then(|id| model.rule(id)).map(|rule| model.line(rule.head));
@@ -142,7 +143,7 @@ fn as_json(diff: &Diff, old: &Model, new: &Model) -> Value {
             "stage": one.stage.to_string(),
             "old": rule(old, one.old),
             "new": rule(new, one.new),
-            "requests": area_json(&one.area, |side, id| match side {
+            "requests": area_json(&pair.area(one), |side, id| match side {
                 Side::Old => old.label(id),
                 Side::New => new.label(id),
             }),

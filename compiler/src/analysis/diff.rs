@@ -15,7 +15,7 @@ use crate::model::{RuleId, Stage, Verdict};
 use crate::tree::Policy;
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One of two policies.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -53,10 +53,11 @@ pub struct Difference {
     pub old: Option<RuleId>,
     /// The rule that decides.
     pub new: Option<RuleId>,
-    /// The requests.
-    pub area: Area,
-    /// One of them, as the new policy sees it.
+    /// One of the requests, as the new policy sees it; [`Pair::area`] says which they are.
     pub witness: Witness,
+    /// What both rules match.
+    region: Region,
+    ranks: (Option<usize>, Option<usize>),
 }
 
 /// Pairs of rules that are looked at, at most.
@@ -73,7 +74,7 @@ pub struct Pair<'p> {
     twins: [Vec<usize>; 2],
     /// Of each stage: the rules that only the old policy has, and that only the new one has.
     unshared: [(Vec<usize>, Vec<usize>); 2],
-    describer: Describer,
+    describer: OnceLock<Describer>,
 }
 
 const STAGES: [Stage; 2] = [Stage::Client, Stage::Socks];
@@ -83,7 +84,6 @@ impl<'p> Pair<'p> {
     pub fn new(old: &'p Policy, new: &'p Policy) -> Self {
         let models = [&**old.model(), &**new.model()];
         let space = Arc::new(Space::of(&models));
-        let describer = Describer::new(&space, &models);
         let policies = [old, new];
         let [old, new] = models.map(|model| Analysis::within(space.clone(), model));
         let seeds = [RandomState::default(), RandomState::default()];
@@ -91,7 +91,36 @@ impl<'p> Pair<'p> {
             STAGES.map(|stage| (Keys::of(old.judge(stage), &seeds), Keys::of(new.judge(stage), &seeds)));
         let twins = keys.each_ref().map(|(old, new)| old.twins(new));
         let unshared = keys.each_ref().map(|(old, new)| (old.without(new), new.without(old)));
-        Self { policies, twins, unshared, old, new, describer }
+        Self { policies, twins, unshared, old, new, describer: OnceLock::new() }
+    }
+
+    /// The requests of a difference in the words of the language, and the rules that take some of
+    /// them away. Written for those who ask: most of the work of a long list is in this.
+    pub fn area(&self, difference: &Difference) -> Area {
+        let Pair { old: was, new: is, .. } = self;
+        let Difference { stage, region: both, ranks: (old, new), .. } = difference;
+        let describer = self.describer.get_or_init(|| Describer::new(&is.space, &[was.model, is.model]));
+        let mut area = describer.area(both, None);
+        let (old_judge, new_judge) = (was.judge(*stage), is.judge(*stage));
+        let (old_bound, new_bound) =
+            (old.unwrap_or(old_judge.rules.len()), new.unwrap_or(new_judge.rules.len()));
+        let meeting = |judge: &Judge, bound: usize| {
+            let mut less: Vec<usize> = Vec::new();
+            for cube in &both.cubes {
+                less.extend(judge.meeting(cube, &is.space.bounds).into_iter().filter(|&other| other < bound));
+            }
+            less.sort_unstable();
+            less.dedup();
+            less
+        };
+        // A rule that both have is said once.
+        let twins = self.twins(*stage);
+        let twin = |rank: usize| twins.get(rank).copied().unwrap_or(NONE);
+        let gone = meeting(old_judge, old_bound).into_iter().filter(|&rank| twin(rank) >= new_bound);
+        area.less.extend(gone.filter_map(|rank| Some((Side::Old, old_judge.id(rank)?))));
+        let come = meeting(new_judge, new_bound).into_iter();
+        area.less.extend(come.filter_map(|rank| Some((Side::New, new_judge.id(rank)?))));
+        area
     }
 
     fn twins(&self, stage: Stage) -> &[usize] {
@@ -244,12 +273,19 @@ impl Comparison<'_> {
             Hunt::Nothing(_) => {}
             Hunt::Undecided => self.complete = false,
             Hunt::Found(point) => {
-                let area = self.area(stage, &both, (old, new));
                 let ids = (old.and_then(|rank| was.id(rank)), is_id(is, new));
                 match self.played(stage, &point, ids) {
                     Some(witness) => {
                         let verdict = witness.verdict;
-                        self.found.push(Difference { stage, verdict, old: ids.0, new: ids.1, area, witness });
+                        self.found.push(Difference {
+                            stage,
+                            verdict,
+                            old: ids.0,
+                            new: ids.1,
+                            witness,
+                            region: both.clone(),
+                            ranks: (old, new),
+                        });
                     }
                     None => self.complete = false,
                 }
@@ -268,44 +304,10 @@ impl Comparison<'_> {
         let is = self.pair.new.space.play_compiled(new_policy, point, stage)?;
         (was.rule == old && is.rule == new && was.verdict != is.verdict).then_some(is)
     }
-
-    fn area(&self, stage: Stage, both: &Region, (old, new): (Option<usize>, Option<usize>)) -> Area {
-        let Pair { old: was, new: is, describer, .. } = self.pair;
-        let mut area = describer.area(both, None);
-        let (old_judge, new_judge) = (was.judge(stage), is.judge(stage));
-        let (old_bound, new_bound) =
-            (old.unwrap_or(old_judge.rules.len()), new.unwrap_or(new_judge.rules.len()));
-        let meeting = |judge: &Judge, bound: usize| {
-            let mut less: Vec<usize> = Vec::new();
-            for cube in &both.cubes {
-                less.extend(judge.meeting(cube, &is.space.bounds).into_iter().filter(|&other| other < bound));
-            }
-            less.sort_unstable();
-            less.dedup();
-            less
-        };
-        // A rule that both have is said once.
-        let twins = self.pair.twins(stage);
-        let twin = |rank: usize| twins.get(rank).copied().unwrap_or(NONE);
-        let alone: Vec<usize> = (0..old_bound).filter(|&rank| twin(rank) >= new_bound).collect();
-        let gone: Vec<usize> = match alone.len() {
-            0..FEW => alone.into_iter().filter(|&rank| old_judge.meets(rank, &both.cubes)).collect(),
-            _ => meeting(old_judge, old_bound)
-                .into_iter()
-                .filter(|rank| alone.binary_search(rank).is_ok())
-                .collect(),
-        };
-        area.less.extend(gone.into_iter().filter_map(|rank| Some((Side::Old, old_judge.id(rank)?))));
-        let come = meeting(new_judge, new_bound).into_iter();
-        area.less.extend(come.filter_map(|rank| Some((Side::New, new_judge.id(rank)?))));
-        area
-    }
 }
 
 /// No twin.
 const NONE: usize = usize::MAX;
-/// So many rules are looked at one by one.
-const FEW: usize = 200;
 
 fn is_id(judge: &Judge, rank: Option<usize>) -> Option<RuleId> {
     rank.and_then(|rank| judge.id(rank))

@@ -155,12 +155,6 @@ impl Judge {
         found
     }
 
-    /// Whether a rule has something of some cubes in its own.
-    pub(crate) fn meets(&self, rank: usize, cubes: &[Cube]) -> bool {
-        let own = self.rules.get(rank).map_or(&[][..], |rule| &rule.lower.cubes);
-        own.iter().any(|one| cubes.iter().any(|cube| one.intersects(cube)))
-    }
-
     fn excepts(&self, rank: usize, point: &Point) -> bool {
         self.except(rank).iter().any(|cube| cube.contains(point))
     }

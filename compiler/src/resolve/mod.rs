@@ -123,6 +123,8 @@ pub(crate) struct Resolver<'a> {
     times: HashMap<&'a str, Memo<Vec<Window>>>,
     /// Groups of the system: names that a `group:` says bare, and no definition has.
     system_groups: HashSet<&'a str>,
+    /// Names that are no group of the policy, each with the group that it is a slip away from.
+    near_groups: HashMap<String, Option<&'a str>>,
     /// Names of rules, and where they stand.
     rules: HashMap<&'a str, Span>,
     settings: HashMap<&'static str, Span>,
@@ -156,6 +158,7 @@ impl<'a> Resolver<'a> {
             groups: HashMap::default(),
             times: HashMap::default(),
             system_groups: HashSet::default(),
+            near_groups: HashMap::default(),
             rules: HashMap::default(),
             settings: HashMap::default(),
             missing: HashMap::default(),

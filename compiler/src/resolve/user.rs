@@ -126,9 +126,10 @@ impl<'a> Resolver<'a> {
         {
             return;
         }
-        let names =
-            self.defined.keys().filter(|(kind, _)| *kind == DefinitionKind::Group).map(|&(_, name)| name);
-        let Some(meant) = slip(text, names) else { return };
+        let groups =
+            || self.defined.keys().filter(|(kind, _)| *kind == DefinitionKind::Group).map(|&(_, name)| name);
+        let meant = *self.near_groups.entry(text.to_owned()).or_insert_with(|| slip(text, groups()));
+        let Some(meant) = meant else { return };
         self.error("RS0104", word.span, format!("there is no group `{text}` in the policy"))
             .help(format!("{} Write `\"{text}\"` if a group of the system is called so", did_you_mean(meant)))
             .replace(word.span, meant, Safety::Unsafe);
