@@ -3,17 +3,20 @@
 //! Of several addresses the families take turns, and each gets a head start before the next is
 //! tried beside it (RFC 8305); the first to answer wins. One deadline covers them all.
 
+mod hops;
+
 use crate::session::CloseReason;
 use crate::settings::Settings;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rustix::io::Errno;
 use rustsocks_compiler::Permit;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// Where our connections to targets come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,31 +103,53 @@ impl Dialer {
     }
 
     async fn connect(&self, permit: Permit) -> Result<Dialled, CloseReason> {
-        let target = permit.target();
-        let socket = self.socket(target).map_err(|error| reason_of(&error))?;
-        let stream = socket.connect(target).await.map_err(|error| reason_of(&error))?;
-        Ok(Dialled { stream, permit })
+        let stream = self.begin(permit.target()).map_err(|error| reason_of(&error))?;
+        // Writable: connected, or not to be.
+        let outcome = match stream.writable().await {
+            Ok(()) => stream.take_error().and_then(|error| error.map_or(Ok(()), Err)),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => {
+                if permit.target().is_ipv6() {
+                    hops::keep_answers(&stream, false);
+                }
+                Ok(Dialled { stream, permit })
+            }
+            Err(error) => Err(match reason_of(&error) {
+                CloseReason::HostUnreachable if hops::used_up(&stream) => CloseReason::TtlExpired,
+                reason => reason,
+            }),
+        }
     }
 
-    fn socket(&self, target: SocketAddr) -> io::Result<TcpSocket> {
-        let socket = if target.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_nodelay(true)?;
+    /// A connection under way.
+    fn begin(&self, target: SocketAddr) -> io::Result<TcpStream> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        if target.is_ipv6() {
+            hops::keep_answers(&socket, true);
+        }
         match &self.egress {
             Some(Egress::Address(address)) if address.is_ipv4() == target.is_ipv4() => {
                 late_port(&socket);
-                socket.bind(SocketAddr::new(*address, 0))?;
+                socket.bind(&SocketAddr::new(*address, 0).into())?;
             }
             Some(Egress::Address(_)) => return Err(Errno::NETUNREACH.into()),
             Some(Egress::Interface(name)) => socket.bind_device(Some(name.as_bytes()))?,
             None => {}
         }
-        Ok(socket)
+        match socket.connect(&target.into()) {
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
+            Ok(()) | Err(_) => TcpStream::from_std(socket.into()),
+        }
     }
 }
 
 /// Leaves the choice of the port to `connect`, so that one is free as long as its pair of
 /// addresses is: else the machine runs out of ports.
-fn late_port(socket: &TcpSocket) {
+fn late_port(socket: &Socket) {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
     if let Err(error) = setsockopt(socket, IpBindAddressNoPort, &true) {
         tracing::debug!(%error, "ports are chosen early");
@@ -151,9 +176,10 @@ fn more_telling(one: CloseReason, other: CloseReason) -> CloseReason {
     let rank = |reason| match reason {
         CloseReason::ConnectionRefused => 0,
         CloseReason::ConnectTimeout => 1,
-        CloseReason::HostUnreachable => 2,
-        CloseReason::NetworkUnreachable => 3,
-        _ => 4,
+        CloseReason::TtlExpired => 2,
+        CloseReason::HostUnreachable => 3,
+        CloseReason::NetworkUnreachable => 4,
+        _ => 5,
     };
     if rank(other) < rank(one) { other } else { one }
 }

@@ -117,10 +117,12 @@ fn a_header_is_due_and_must_be_one() {
         assert_eq!(record.close_reason, Some(CloseReason::ProtocolError));
     }
     // Its health checks speak for itself.
-    let mut stream = proxy.client();
-    send(&mut stream, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
-    send(&mut stream, &[5, 1, 0]);
-    assert_eq!(receive::<1>(&mut stream), [5]);
+    for local in [&b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"[..], b"PROXY UNKNOWN\r\n"] {
+        let mut stream = proxy.client();
+        send(&mut stream, local);
+        send(&mut stream, &[5, 1, 0]);
+        assert_eq!(receive::<1>(&mut stream), [5]);
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod listeners;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod robust;
