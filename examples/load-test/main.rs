@@ -5,14 +5,17 @@
 //! cargo run --release --example load-test -- --connections 5000
 //! cargo run --release --example load-test -- --proxy 127.0.0.1:1081 --pid 4711 --mode bulk --json
 //! cargo run --release --example load-test -- --tls --mode churn
+//! cargo run --release --example load-test -- --beside dante --beside microsocks --beside many-rules
 //! ```
 //!
 //! Without `--proxy` it starts rustsocks in a process of its own, with a policy that passes
 //! loopback. The target is its own too; nothing leaves the machine. It ends by itself.
 
+mod beside;
 mod bulk;
 mod churn;
 mod hold;
+mod peers;
 mod report;
 mod server;
 mod socks;
@@ -77,6 +80,19 @@ struct Args {
     #[arg(long, conflicts_with = "proxy")]
     policy: Option<std::path::PathBuf>,
 
+    /// Measures everything, rustsocks and this server taking turns: `dante`, `microsocks`,
+    /// `many-rules` (rustsocks with 10,000 rules), or `NAME=COMMAND` with `{port}` in the command.
+    #[arg(long, value_name = "SERVER", conflicts_with_all = ["proxy", "mode", "policy", "tls"])]
+    beside: Vec<peers::Peer>,
+
+    /// Turns of each server in a comparison.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    turns: u32,
+
+    /// What is compared, instead of everything.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<beside::Measure>,
+
     /// User name (RFC 1929).
     #[arg(long, requires = "password")]
     user: Option<String>,
@@ -126,17 +142,27 @@ fn main() -> ExitCode {
         return code;
     }
     let args = Args::parse();
-    match run(&args) {
-        Ok(report) => {
-            let text = if args.json { report.json() } else { report.text() };
+    let done = if args.beside.is_empty() {
+        run(&args).map(|report| (if args.json { report.json() } else { report.text() }, report.failures()))
+    } else {
+        compare(&args).map(|all| (if args.json { all.json() } else { all.text() }, all.failures()))
+    };
+    match done {
+        Ok((text, failures)) => {
             anstream::println!("{text}");
-            if report.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(error) => {
             anstream::eprintln!("load-test: {error}");
             ExitCode::from(1)
         }
     }
+}
+
+fn compare(args: &Args) -> Result<beside::Comparison, Box<dyn std::error::Error>> {
+    server::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(beside::run(args))?)
 }
 
 fn run(args: &Args) -> Result<Report, Box<dyn std::error::Error>> {

@@ -71,6 +71,13 @@ impl Report {
         }
     }
 
+    /// A figure by its name; of a histogram by `NAME.QUANTILE`.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let (name, part) = name.split_once('.').map_or((name, None), |(name, part)| (name, Some(part)));
+        let (_, value, _) = self.figures.iter().find(|(known, ..)| *known == name)?;
+        part.map_or(Some(value), |part| value.get(part))?.as_f64()
+    }
+
     /// How much went wrong.
     pub fn failures(&self) -> u64 {
         self.failures

@@ -2,9 +2,10 @@
 
 use crate::Args;
 use std::io::{BufRead, BufReader, Error, Result};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The argument by which this program is rustsocks instead.
 const SERVE: &str = "--as-rustsocks";
@@ -26,6 +27,24 @@ pub fn raise_descriptors() -> u64 {
     }
 }
 
+/// An address on loopback that nobody listens on. Its port is below those that connections get: of
+/// these a long load leaves none.
+pub fn free_address() -> Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 12_000).unwrap_or(0);
+    for _ in 0..PORTS {
+        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + step));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(std::io::ErrorKind::AddrInUse.into())
+}
+
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
+
 /// A rustsocks of our own, killed when it is dropped.
 pub struct Started {
     child: Child,
@@ -40,7 +59,11 @@ const POLICY: &str = "policy 1\nsocks pass load { from: @loopback  to: @loopback
 impl Started {
     /// Starts it and waits until it serves.
     pub fn start(args: &Args) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, args)
+    }
+
+    /// Starts it with a folder that lives as long as it does.
+    pub fn start_in(folder: tempfile::TempDir, args: &Args) -> Result<Self> {
         let own = folder.path().join("load.policy");
         std::fs::write(&own, POLICY)?;
         let settings = folder.path().join("settings.ron");
@@ -103,12 +126,13 @@ impl Drop for Started {
 /// Settings with one listener; it speaks TLS where there is a place for its certificate, which is
 /// written there with its key beside it.
 fn listener(certificate: Option<&Path>) -> Result<String> {
-    let Some(file) = certificate else { return Ok(r#"(listeners: [(address: "127.0.0.1:0")])"#.into()) };
+    let address = free_address()?;
+    let Some(file) = certificate else { return Ok(format!(r#"(listeners: [(address: "{address}")])"#)) };
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(Error::other)?;
     let key = file.with_extension("key");
     std::fs::write(file, made.cert.pem())?;
     std::fs::write(&key, made.signing_key.serialize_pem())?;
-    Ok(format!(r#"(listeners: [(address: "127.0.0.1:0", tls: (certificate: {file:?}, key: {key:?}))])"#))
+    Ok(format!(r#"(listeners: [(address: "{address}", tls: (certificate: {file:?}, key: {key:?}))])"#))
 }
 
 /// What a process and all that it has started have cost so far.
@@ -156,7 +180,7 @@ fn memory(pid: u32) -> Option<f64> {
 }
 
 /// Those whose parent is the process.
-fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|&child| parent(child) == Some(pid)).collect()

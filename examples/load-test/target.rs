@@ -96,6 +96,7 @@ where
 
 fn listen() -> Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(crate::server::free_address()?)?;
     socket.listen(4096)
 }
