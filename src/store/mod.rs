@@ -7,6 +7,7 @@ mod block;
 mod disk;
 mod error;
 mod merge;
+mod packed;
 mod query;
 mod rollup;
 mod row;

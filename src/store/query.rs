@@ -54,7 +54,7 @@ impl Query {
         self.fits_time(at.0, at.0)
             && self.user.as_deref().is_none_or(|user| row.user == Some(user))
             && self.rule.as_deref().is_none_or(|rule| row.rule() == Some(rule))
-            && self.status.is_none_or(|status| super::row::status_code(status) == row.status)
+            && self.status.is_none_or(|status| super::row::status_code(status) == row.context.status)
             && self.client.is_none_or(|net| holds(net, row.client.ip()))
             && self.dest_ip.is_none_or(|net| row.address().is_some_and(|address| holds(net, address)))
             && self.dest_host.as_deref().is_none_or(|host| row.host().is_some_and(|is| host_fits(host, is)))

@@ -8,36 +8,62 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Version 1 of a row. INVARIANT: fields are never changed; a change is a new version beside it.
+/// A row. INVARIANT: fields are never changed; a change is a new version beside it.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Row<'a> {
     pub id: [u8; 16],
+    #[serde(borrow)]
+    pub context: Context<'a>,
+    pub start: i64,
+    /// Microseconds from the start; `None` without an end.
+    pub ended_after: Option<i64>,
+    pub duration: u64,
+    pub client: SocketAddr,
+    pub user: Option<&'a str>,
+    pub requested: Option<(&'a str, u16)>,
+    pub target: Option<SocketAddr>,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub packets_sent: u64,
+    pub packets_received: u64,
+}
+
+/// What a row has in common with many others: how it came, what was said of it, how it ended.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Context<'a> {
     pub status: u8,
     close_reason: u8,
-    start: i64,
-    /// Microseconds from the start; `None` without an end.
-    ended_after: Option<i64>,
-    duration: u64,
-    pub client: SocketAddr,
-    listener: &'a str,
     protocol: u8,
     command: u8,
-    pub user: Option<&'a str>,
+    method: u8,
+    listener: &'a str,
     #[serde(borrow)]
     groups: Vec<&'a str>,
-    method: u8,
     #[serde(borrow)]
     certificate: Vec<&'a str>,
-    requested: Option<(&'a str, u16)>,
-    target: Option<SocketAddr>,
     egress: Option<IpAddr>,
     upstream: Option<&'a str>,
-    bytes_sent: u64,
-    bytes_received: u64,
-    packets_sent: u64,
-    packets_received: u64,
     verdict: Option<(bool, &'a str, &'a str)>,
     policy: [u8; 32],
+}
+
+impl<'a> Context<'a> {
+    fn of(record: &'a SessionRecord) -> Self {
+        Self {
+            status: status_code(record.status),
+            close_reason: record.close_reason.map_or(0, CloseReason::code),
+            protocol: record.protocol.map_or(0, protocol_code),
+            command: record.command.map_or(0, command_code),
+            method: record.method.map_or(0, method_code),
+            listener: &record.listener,
+            groups: record.groups.iter().map(AsRef::as_ref).collect(),
+            certificate: record.certificate.iter().map(AsRef::as_ref).collect(),
+            egress: record.egress,
+            upstream: record.upstream.as_deref(),
+            verdict: record.verdict.as_ref().map(|taken| (taken.passed, &*taken.rule, &*taken.rule_place)),
+            policy: *record.policy.as_bytes(),
+        }
+    }
 }
 
 impl<'a> Row<'a> {
@@ -45,64 +71,55 @@ impl<'a> Row<'a> {
     pub fn of(record: &'a SessionRecord) -> Self {
         Self {
             id: *record.id.0.as_bytes(),
-            status: status_code(record.status),
-            close_reason: record.close_reason.map_or(0, CloseReason::code),
+            context: Context::of(record),
             start: record.start.0,
             ended_after: record.end.map(|end| end.0.saturating_sub(record.start.0)),
             duration: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
             client: record.client,
-            listener: &record.listener,
-            protocol: record.protocol.map_or(0, protocol_code),
-            command: record.command.map_or(0, command_code),
             user: record.user.as_deref(),
-            groups: record.groups.iter().map(AsRef::as_ref).collect(),
-            method: record.method.map_or(0, method_code),
-            certificate: record.certificate.iter().map(AsRef::as_ref).collect(),
             requested: record.requested.as_ref().map(|endpoint| (&*endpoint.host, endpoint.port)),
             target: record.target,
-            egress: record.egress,
-            upstream: record.upstream.as_deref(),
             bytes_sent: record.bytes_sent,
             bytes_received: record.bytes_received,
             packets_sent: record.packets_sent,
             packets_received: record.packets_received,
-            verdict: record.verdict.as_ref().map(|taken| (taken.passed, &*taken.rule, &*taken.rule_place)),
-            policy: *record.policy.as_bytes(),
         }
     }
 
     /// The record of the row.
     pub fn into_record(self) -> SessionRecord {
         let strings = |texts: Vec<&str>| texts.into_iter().map(Arc::from).collect();
+        let end = self.end();
+        let context = self.context;
         SessionRecord {
             id: SessionId(uuid::Uuid::from_bytes(self.id)),
-            status: named(&Status::ALL, status_code, self.status).unwrap_or(Status::Failed),
-            close_reason: CloseReason::of_code(self.close_reason),
+            status: named(&Status::ALL, status_code, context.status).unwrap_or(Status::Failed),
+            close_reason: CloseReason::of_code(context.close_reason),
             start: UnixMicros(self.start),
-            end: self.end(),
+            end,
             duration: Duration::from_micros(self.duration),
             client: self.client,
-            listener: self.listener.into(),
-            protocol: named(&PROTOCOLS, protocol_code, self.protocol),
-            command: named(&Command::ALL, command_code, self.command),
+            listener: context.listener.into(),
+            protocol: named(&PROTOCOLS, protocol_code, context.protocol),
+            command: named(&Command::ALL, command_code, context.command),
             user: self.user.map(Arc::from),
-            groups: strings(self.groups),
-            method: named(&Method::ALL, method_code, self.method),
-            certificate: strings(self.certificate),
+            groups: strings(context.groups),
+            method: named(&Method::ALL, method_code, context.method),
+            certificate: strings(context.certificate),
             requested: self.requested.map(|(host, port)| Endpoint { host: host.into(), port }),
             target: self.target,
-            egress: self.egress,
-            upstream: self.upstream.map(Arc::from),
+            egress: context.egress,
+            upstream: context.upstream.map(Arc::from),
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
             packets_sent: self.packets_sent,
             packets_received: self.packets_received,
-            verdict: self.verdict.map(|(passed, rule, place)| VerdictTaken {
+            verdict: context.verdict.map(|(passed, rule, place)| VerdictTaken {
                 passed,
                 rule: rule.into(),
                 rule_place: place.into(),
             }),
-            policy: Digest::from_bytes(self.policy),
+            policy: Digest::from_bytes(context.policy),
         }
     }
 
@@ -124,7 +141,7 @@ impl<'a> Row<'a> {
 
     /// The rule that decided.
     pub fn rule(&self) -> Option<&'a str> {
-        self.verdict.map(|(_, rule, _)| rule)
+        self.context.verdict.map(|(_, rule, _)| rule)
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Each batch leaves one small run. Sixteen neighbours of a size become one run of the next size,
 //! until a run covers [`FULL`] records: a log-structured merge tree inside the segment's tables.
-//! A record costs a few dozen bytes of index for all its keys together and no random write, and
+//! A record costs some twenty bytes of index for all its keys together and no random write, and
 //! a question costs one short look per run. Hashes may collide; whoever reads checks the record.
+//!
+//! The postings of a run lie in chunks that fill a page of the database each, as differences.
 
 use super::row::{Row, status_code};
-use crate::session::{SessionRecord, Status};
+use crate::session::Status;
 use std::net::IpAddr;
 
 /// A run of so many records is not merged further.
@@ -41,7 +43,11 @@ impl Key {
     }
 
     pub fn status(status: Status) -> Self {
-        Self::hash(b's', std::iter::once(status_code(status)))
+        Self::status_code(status_code(status))
+    }
+
+    fn status_code(code: u8) -> Self {
+        Self::hash(b's', std::iter::once(code))
     }
 
     pub fn rule(label: &str) -> Self {
@@ -71,12 +77,11 @@ impl Key {
 }
 
 /// Adds the keys of a record at an offset of the run.
-pub(super) fn index(record: &SessionRecord, offset: u32, postings: &mut Vec<Posting>) {
-    let row = Row::of(record);
+pub(super) fn index(row: &Row<'_>, offset: u32, postings: &mut Vec<Posting>) {
     let mut add = |key: Key| postings.push(u64::from(key.0) << 32 | u64::from(offset));
     add(Key::id(&row.id));
-    add(Key::client(record.client.ip()));
-    add(Key::status(record.status));
+    add(Key::client(row.client.ip()));
+    add(Key::status_code(row.context.status));
     if let Some(user) = row.user {
         add(Key::user(user));
     }
@@ -96,8 +101,6 @@ pub(super) fn index(record: &SessionRecord, offset: u32, postings: &mut Vec<Post
 pub(super) struct Header {
     /// How often it was merged; [`LAST_LEVEL`] when full.
     pub level: u8,
-    /// Its postings lie in 2^bits values.
-    pub bits: u8,
     /// How many records it covers, one after the other.
     pub count: u64,
     /// The earliest end among them.
@@ -108,71 +111,84 @@ pub(super) struct Header {
 
 impl Header {
     /// As bytes.
-    pub fn encode(&self) -> [u8; 26] {
-        let mut bytes = [0; 26];
+    pub fn encode(&self) -> [u8; 25] {
+        let mut bytes = [0; 25];
         let fields = [self.count.to_le_bytes(), self.earliest.to_le_bytes(), self.latest.to_le_bytes()];
-        let all = [self.level, self.bits].into_iter().chain(fields.into_iter().flatten());
+        let all = std::iter::once(self.level).chain(fields.into_iter().flatten());
         bytes.iter_mut().zip(all).for_each(|(slot, byte)| *slot = byte);
         bytes
     }
 
     /// From bytes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&[level, bits], rest) = bytes.split_first_chunk::<2>()?;
+        let (&level, rest) = bytes.split_first()?;
         let (count, rest) = rest.split_first_chunk::<8>()?;
         let (earliest, rest) = rest.split_first_chunk::<8>()?;
         let (latest, _) = rest.split_first_chunk::<8>()?;
         Some(Self {
             level,
-            bits,
             count: u64::from_le_bytes(*count),
             earliest: i64::from_le_bytes(*earliest),
             latest: i64::from_le_bytes(*latest),
         })
     }
-
-    /// In which value the postings of a key lie.
-    pub fn shard(&self, key: Key) -> u16 {
-        shard_of(key.0, self.bits)
-    }
 }
 
-fn shard_of(key: u32, bits: u8) -> u16 {
-    u16::try_from(u64::from(key) >> (32 - bits.min(16))).unwrap_or(u16::MAX)
-}
-
-/// How many values a run of so many postings is spread over: about 4,000 postings each.
-pub(super) fn bits_for(postings: usize) -> u8 {
-    let wanted = (postings / 4_096).max(1).next_power_of_two().trailing_zeros();
-    u8::try_from(wanted).unwrap_or(0).min(10)
-}
-
-/// Sorted postings as values: `(shard, bytes)`, empty shards left out.
+/// Sorted postings as chunks: `(first posting, bytes)`.
 ///
-/// A value holds the number of its keys, the keys, where the postings of each end, and the
-/// offsets of all, each 32 bits, least byte first.
-pub(super) fn encode(postings: &[Posting], bits: u8) -> Vec<(u16, Vec<u8>)> {
-    let shard = |posting: &Posting| shard_of(high(*posting), bits);
-    postings
-        .chunk_by(|left, right| shard(left) == shard(right))
-        .filter_map(|chunk| chunk.first().map(|first| (shard(first), encode_shard(chunk))))
-        .collect()
+/// A chunk holds groups of one key each: the difference to the key before (to that of the chunk's
+/// first posting at first) with one bit that says whether there is one offset only, the number of
+/// offsets otherwise, and the offsets, each but the first as a difference. Numbers are varints.
+pub(super) fn encode(postings: &[Posting]) -> Vec<(Posting, Vec<u8>)> {
+    let mut chunks: Vec<(Posting, Vec<u8>)> = Vec::with_capacity(postings.len() / 1_000 + 1);
+    let mut key = 0;
+    for group in postings.chunk_by(|left, right| high(*left) == high(*right)) {
+        let mut rest = group;
+        while let Some(&first) = rest.first() {
+            let room = chunks.last().map_or(0, |(_, bytes)| PAGE.saturating_sub(bytes.len() + 10));
+            let fitting = fitting(rest, room);
+            let Some((_, bytes)) = chunks.last_mut().filter(|_| fitting > 0) else {
+                chunks.push((first, Vec::with_capacity(PAGE)));
+                key = high(first);
+                continue;
+            };
+            let (now, later) = rest.split_at(fitting);
+            put(bytes, u64::from(high(first) - key) << 1 | u64::from(fitting == 1));
+            key = high(first);
+            if fitting > 1 {
+                put(bytes, fitting as u64);
+            }
+            let mut before = 0;
+            for posting in now {
+                put(bytes, u64::from(low(*posting) - before));
+                before = low(*posting);
+            }
+            rest = later;
+        }
+    }
+    chunks
 }
 
-fn encode_shard(chunk: &[Posting]) -> Vec<u8> {
-    let groups = || chunk.chunk_by(|left, right| high(*left) == high(*right));
-    let count = groups().count();
-    let mut bytes = Vec::with_capacity(4 + count * 8 + chunk.len() * 4);
-    let mut put = |value: u32| bytes.extend_from_slice(&value.to_le_bytes());
-    put(u32::try_from(count).unwrap_or(u32::MAX));
-    groups().filter_map(|group| group.first()).for_each(|first| put(high(*first)));
-    let mut end = 0;
-    for group in groups() {
-        end += u32::try_from(group.len()).unwrap_or(u32::MAX);
-        put(end);
+/// How many offsets fit so many bytes.
+fn fitting(group: &[Posting], mut room: usize) -> usize {
+    let mut before = 0;
+    let fits = |posting: &&Posting| {
+        let difference = low(**posting) - before;
+        before = low(**posting);
+        let bytes = (32 - (difference | 1).leading_zeros()).div_ceil(7) as usize;
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    };
+    group.iter().take_while(fits).count()
+}
+
+fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
     }
-    chunk.iter().for_each(|posting| put(low(*posting)));
-    bytes
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 fn high(posting: Posting) -> u32 {
@@ -183,98 +199,171 @@ fn low(posting: Posting) -> u32 {
     u32::try_from(posting & 0xffff_ffff).unwrap_or(u32::MAX)
 }
 
-/// One value of a run, read in place.
-#[derive(Clone, Copy)]
-pub(super) struct Shard<'a> {
-    keys: &'a [[u8; 4]],
-    ends: &'a [[u8; 4]],
-    offsets: &'a [[u8; 4]],
+/// A chunk, read in place.
+pub(super) struct Chunk<'a> {
+    rest: &'a [u8],
+    key: u32,
 }
 
-impl<'a> Shard<'a> {
-    /// Takes the value apart; `None` if it is damaged.
-    pub fn of(bytes: &'a [u8]) -> Option<Self> {
-        let (words, rest) = bytes.as_chunks::<4>();
-        let (count, words) = words.split_first()?;
-        let count = u32::from_le_bytes(*count) as usize;
-        let (keys, words) = words.split_at_checked(count)?;
-        let (ends, offsets) = words.split_at_checked(count)?;
-        rest.is_empty().then_some(Self { keys, ends, offsets })
+impl<'a> Chunk<'a> {
+    /// The chunk of that first posting.
+    pub fn of(first: Posting, bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, key: high(first) }
     }
 
-    /// The offsets of the records of a key, oldest first.
-    pub fn offsets(&self, key: Key) -> &'a [[u8; 4]] {
-        let found = self.keys.binary_search_by_key(&key.0, |bytes| u32::from_le_bytes(*bytes));
-        found.ok().and_then(|at| self.group(at)).unwrap_or_default()
-    }
-
-    fn group(&self, at: usize) -> Option<&'a [[u8; 4]]> {
-        let end = |at: usize| self.ends.get(at).map(|bytes| u32::from_le_bytes(*bytes) as usize);
-        let from = if at == 0 { 0 } else { end(at - 1)? };
-        self.offsets.get(from..end(at)?)
-    }
-
-    /// Adds all postings, their offsets moved by `shift`.
-    pub fn read_into(&self, shift: u32, postings: &mut Vec<Posting>) {
-        for (at, key) in self.keys.iter().enumerate() {
-            let key = u64::from(u32::from_le_bytes(*key)) << 32;
-            let offsets = self.group(at).unwrap_or_default();
-            let moved = |offset: &[u8; 4]| u64::from(u32::from_le_bytes(*offset).saturating_add(shift));
-            postings.extend(offsets.iter().map(|offset| key | moved(offset)));
+    /// Adds the offsets of the records of a key, oldest first; stops where a damaged chunk does.
+    pub fn read_key(mut self, wanted: Key, offsets: &mut Vec<u32>) {
+        while let Some(count) = self.group() {
+            if self.key > wanted.0 {
+                return;
+            }
+            if self.key == wanted.0 {
+                self.offsets(count, |offset| offsets.push(offset));
+            } else {
+                self.skip(count);
+            }
         }
     }
+
+    /// Adds all postings, their offsets moved by `shift`; stops where a damaged chunk does.
+    pub fn read_all(mut self, shift: u32, postings: &mut Vec<Posting>) {
+        while let Some(count) = self.group() {
+            let key = u64::from(self.key) << 32;
+            self.offsets(count, |offset| postings.push(key | u64::from(offset.saturating_add(shift))));
+        }
+    }
+
+    /// Goes to the next group: its number of offsets.
+    fn group(&mut self) -> Option<u64> {
+        let head = self.number()?;
+        self.key = self.key.checked_add(u32::try_from(head >> 1).ok()?)?;
+        if head & 1 == 1 { Some(1) } else { self.number() }
+    }
+
+    fn offsets(&mut self, count: u64, mut each: impl FnMut(u32)) {
+        let mut offset = 0_u32;
+        for _ in 0..count {
+            let Some(difference) = self.number() else { return };
+            offset = offset.saturating_add(u32::try_from(difference).unwrap_or(u32::MAX));
+            each(offset);
+        }
+    }
+
+    fn skip(&mut self, count: u64) {
+        for _ in 0..count {
+            let Some(last) = self.rest.iter().position(|byte| byte & 0x80 == 0) else {
+                self.rest = &[];
+                return;
+            };
+            self.rest = self.rest.get(last + 1..).unwrap_or_default();
+        }
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let (&byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
 }
+
+/// The first posting that a key may have, and the last.
+pub(super) fn bounds(key: Key) -> (Posting, Posting) {
+    let first = u64::from(key.0) << 32;
+    (first, first | u64::from(u32::MAX))
+}
+
+/// What fits a page of 4,096 bytes beside the key and redb's own.
+const PAGE: usize = 4_072;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::sample;
+    use proptest::prelude::*;
 
     fn postings(seeds: std::ops::Range<u64>) -> Vec<Posting> {
         let mut all = Vec::new();
         for (offset, seed) in seeds.enumerate() {
-            index(&sample(seed), u32::try_from(offset).expect("small"), &mut all);
+            index(&Row::of(&sample(seed)), u32::try_from(offset).expect("small"), &mut all);
         }
         all.sort_unstable();
         all
     }
 
-    fn found(values: &[(u16, Vec<u8>)], bits: u8, key: Key) -> Vec<u32> {
-        let shard = shard_of(key.0, bits);
-        let value = values.iter().find(|(at, _)| *at == shard);
-        let offsets = value.map(|(_, bytes)| Shard::of(bytes).expect("whole").offsets(key));
-        offsets.unwrap_or_default().iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+    fn found(chunks: &[(Posting, Vec<u8>)], key: Key) -> Vec<u32> {
+        let mut offsets = Vec::new();
+        chunks.iter().for_each(|(first, bytes)| Chunk::of(*first, bytes).read_key(key, &mut offsets));
+        offsets
     }
 
     #[test]
-    fn each_value_finds_its_records_in_any_number_of_shards() {
-        let all = postings(0..500);
-        for bits in [0, 1, 5, 10] {
-            let values = encode(&all, bits);
-            for user in 0..17_u64 {
+    fn each_value_finds_its_records_in_any_number_of_chunks() {
+        for count in [1, 500, 20_000] {
+            let chunks = encode(&postings(0..count));
+            for user in 0..17 {
+                let is_theirs = |seed: &u64| !seed.is_multiple_of(3) && seed % 17 == user;
                 let wanted: Vec<u32> =
-                    (0..500).filter(|seed| seed % 3 != 0 && u64::from(*seed) % 17 == user).collect();
-                assert_eq!(found(&values, bits, Key::user(&format!("user{user}"))), wanted);
+                    (0..count).filter(is_theirs).map(|seed| u32::try_from(seed).expect("small")).collect();
+                assert_eq!(found(&chunks, Key::user(&format!("user{user}"))), wanted);
             }
-            assert!(found(&values, bits, Key::user("nobody")).is_empty());
+            let blocked = (0..count).filter(|seed| seed % 4 == 2).count();
+            assert_eq!(found(&chunks, Key::status(Status::Blocked)).len(), blocked);
+            assert!(found(&chunks, Key::user("nobody")).is_empty());
         }
+    }
+
+    #[test]
+    fn chunks_fill_a_page_each_and_take_little_room() {
+        let chunks = encode(&postings(0..20_000));
+        let (_, full) = chunks.split_last().expect("some");
+        for (_, bytes) in full {
+            assert!((PAGE - 20..=PAGE).contains(&bytes.len()), "{} bytes", bytes.len());
+        }
+        assert!(chunks.len() * 4_096 / 20_000 < 20, "{} chunks", chunks.len());
     }
 
     #[test]
     fn merged_runs_are_the_run_of_both() {
         let mut merged = Vec::new();
         for (start, shift) in [(0, 0), (200, 200)] {
-            for (_, bytes) in encode(&postings(start..start + 200), 3) {
-                Shard::of(&bytes).expect("whole").read_into(shift, &mut merged);
+            for (first, bytes) in encode(&postings(start..start + 200)) {
+                Chunk::of(first, &bytes).read_all(shift, &mut merged);
             }
         }
         merged.sort();
         assert_eq!(merged, postings(0..400));
     }
 
+    proptest! {
+        #[test]
+        fn any_postings_come_back(mut all in proptest::collection::vec(any::<u64>(), 0..3_000), mask in any::<u64>()) {
+            all.iter_mut().for_each(|posting| *posting &= mask);
+            all.sort_unstable();
+            let mut back = Vec::new();
+            encode(&all).iter().for_each(|(first, bytes)| Chunk::of(*first, bytes).read_all(0, &mut back));
+            prop_assert_eq!(back, all);
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_an_end(first in any::<u64>(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut postings = Vec::new();
+            Chunk::of(first, &bytes).read_all(7, &mut postings);
+            let mut offsets = Vec::new();
+            Chunk::of(first, &bytes).read_key(Key(u32::MAX), &mut offsets);
+            prop_assert!(postings.len() <= bytes.len() && offsets.len() <= bytes.len());
+        }
+    }
+
     #[test]
     fn a_header_comes_back() {
-        let header = Header { level: 3, bits: 7, count: 500, earliest: -4, latest: 9 };
+        let header = Header { level: 3, count: 500, earliest: -4, latest: 9 };
         assert_eq!(Header::decode(&header.encode()), Some(header));
         assert_eq!(Header::decode(&[1, 2, 3]), None);
     }

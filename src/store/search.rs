@@ -4,7 +4,7 @@ use super::block::{self, Block};
 use super::error::StoreError;
 use super::query::{Cursor, Query};
 use super::row::Row;
-use super::run::{self, Key, Shard};
+use super::run::{self, Chunk, Key};
 use super::segment::{BLOCKS, POSTINGS, RUNS, Segment};
 use crate::session::SessionRecord;
 use redb::ReadTransaction;
@@ -63,7 +63,7 @@ impl<'q> Search<'q> {
             if !self.query.fits_time(header.earliest, header.latest) {
                 continue;
             }
-            for seq in reader.postings(first, &header, &self.keys)?.into_iter().rev() {
+            for seq in reader.postings(first, &self.keys)?.into_iter().rev() {
                 if seq < before && !self.look_at(reader, seq)? {
                     return Ok(());
                 }
@@ -118,7 +118,7 @@ type Found = Result<(), redb::Error>;
 pub(super) struct Reader<'t> {
     segment: &'t Segment,
     blocks: redb::ReadOnlyTable<u64, &'static [u8]>,
-    values: redb::ReadOnlyTable<(u64, u16), &'static [u8]>,
+    values: redb::ReadOnlyTable<(u64, u64), &'static [u8]>,
     last: Option<(u64, Option<Block>, usize)>,
 }
 
@@ -129,23 +129,39 @@ impl<'t> Reader<'t> {
     }
 
     /// Numbers of the records of a run that are found under all keys, oldest first.
-    pub fn postings(&self, first: u64, header: &run::Header, keys: &[Key]) -> Result<Vec<u64>, redb::Error> {
+    pub fn postings(&self, first: u64, keys: &[Key]) -> Result<Vec<u64>, redb::Error> {
         let mut lists = Vec::with_capacity(keys.len());
         for key in keys {
-            let Some(value) = self.values.get((first, header.shard(*key)))? else { return Ok(Vec::new()) };
-            lists.push((*key, value));
+            // Whoever asks looks at the record itself, which is quicker than a long list.
+            if lists.iter().any(|list: &Vec<u32>| list.len() <= FEW) {
+                break;
+            }
+            let offsets = self.offsets(first, *key)?;
+            if offsets.is_empty() {
+                return Ok(Vec::new());
+            }
+            lists.push(offsets);
         }
-        let mut lists: Vec<&[[u8; 4]]> = lists
-            .iter()
-            .map(|(key, value)| Shard::of(value.value()).map_or(&[][..], |shard| shard.offsets(*key)))
-            .collect();
-        lists.sort_by_key(|list| list.len());
+        lists.sort_by_key(Vec::len);
         let Some((shortest, others)) = lists.split_first() else { return Ok(Vec::new()) };
-        let number = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
-        let is_in = |list: &&[[u8; 4]], wanted: u32| list.binary_search_by_key(&wanted, number).is_ok();
-        let offsets = shortest.iter().map(number);
-        let common = offsets.filter(|offset| others.iter().all(|list| is_in(list, *offset)));
-        Ok(common.map(|offset| first + u64::from(offset)).collect())
+        let is_in_all = |offset: &&u32| others.iter().all(|list| list.binary_search(offset).is_ok());
+        Ok(shortest.iter().filter(is_in_all).map(|offset| first + u64::from(*offset)).collect())
+    }
+
+    /// Offsets of the records of a key in a run.
+    fn offsets(&self, first: u64, key: Key) -> Result<Vec<u32>, redb::Error> {
+        let (least, most) = run::bounds(key);
+        let mut offsets = Vec::new();
+        // The chunk that starts before the key may end with it.
+        if let Some(entry) = self.values.range((first, 0)..(first, least))?.next_back() {
+            let (at, bytes) = entry?;
+            Chunk::of(at.value().1, bytes.value()).read_key(key, &mut offsets);
+        }
+        for entry in self.values.range((first, least)..=(first, most))? {
+            let (at, bytes) = entry?;
+            Chunk::of(at.value().1, bytes.value()).read_key(key, &mut offsets);
+        }
+        Ok(offsets)
     }
 
     /// Reads one row; `None` if its block cannot be read.
@@ -164,3 +180,6 @@ impl<'t> Reader<'t> {
         Ok(block.row(index).ok().map(read))
     }
 }
+
+/// So few records of a run are looked at without asking whether other keys lead there too.
+const FEW: usize = 16;

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::merge::Runs;
 use super::rollup::{Hour, Rollup};
 use super::row::Row;
-use super::run::{self, Key};
+use super::run::Key;
 use super::search::Reader;
 use super::{Batch, Revision};
 use crate::session::{SessionId, SessionRecord, UnixMicros};
@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// First record → up to 64 records.
+/// First record → the records of a block.
 pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 /// First record → header of an index run.
 pub(super) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
-/// First record of a run and shard → postings.
-pub(super) const POSTINGS: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("postings");
+/// First record of a run and first posting → a chunk of postings.
+pub(super) const POSTINGS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("postings");
 /// Session → its record as it was when it began; only while it goes on.
 const OPEN: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("open");
 /// Hour → sums.
@@ -39,7 +39,7 @@ const REVISIONS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("re
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The schema that this version writes.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 /// Sums by hour are written after so many records, or when a segment is closed.
 const SUMS_AFTER: u64 = 50_000;
 /// Hours whose sums stay in memory once they are written.
@@ -146,7 +146,7 @@ impl Segment {
         made.map_err(|error| self.failed(error))
     }
 
-    /// Schema 1 is the first: there is nothing older to bring up yet, and newer is refused.
+    /// Schema 1 never left the workshop: what has it is set aside. Newer is refused.
     fn check_schema(&self) -> Result<(), StoreError> {
         let schema =
             self.reading(|txn| Ok(txn.open_table(META)?.get("schema")?.map(|guard| guard.value())))?;
@@ -313,9 +313,7 @@ impl Segment {
             let mut reader = Reader::new(self, txn)?;
             let key = Key::id(bytes);
             for entry in txn.open_table(RUNS)?.iter()?.rev() {
-                let (first, header) = entry?;
-                let Some(header) = run::Header::decode(header.value()) else { continue };
-                for seq in reader.postings(first.value(), &header, &[key])?.into_iter().rev() {
+                for seq in reader.postings(entry?.0.value(), &[key])?.into_iter().rev() {
                     let found = reader.row(seq, |row| (row.id == *bytes).then(|| row.into_record()))?;
                     if let Some(Some(record)) = found {
                         return Ok(Some(record));
@@ -398,22 +396,8 @@ fn write_records(
     if ended.is_empty() {
         return Ok(());
     }
-    let mut blocks = txn.open_table(BLOCKS)?;
-    for (chunk, seq) in ended.chunks(block::ROWS).zip((first..).step_by(block::ROWS)) {
-        blocks.insert(seq, &*block::encode(chunk))?;
-    }
-    let mut postings = Vec::with_capacity(ended.len() * 7);
-    for (record, offset) in ended.iter().zip(0..) {
-        run::index(record, offset, &mut postings);
-    }
-    postings.sort_unstable();
-    let (earliest, latest) = block::span(ended);
-    let count = ended.len() as u64;
-    let level = if count >= run::FULL { run::LAST_LEVEL } else { 0 };
-    let header = run::Header { level, bits: run::bits_for(postings.len()), count, earliest, latest };
-    let mut runs = Runs::of(txn)?;
-    runs.insert(first, header, &postings)?;
-    runs.merge()
+    let rows: Vec<Row<'_>> = ended.iter().map(|record| Row::of(record)).collect();
+    Runs::of(txn)?.append(first, &rows)
 }
 
 fn write_marks(
@@ -457,6 +441,14 @@ const LONGEST_REVISION: u32 = 1 << 30;
 pub(super) fn open_marks(segment: &Segment) -> u64 {
     use redb::ReadableTableMetadata;
     segment.reading(|txn| Ok(txn.open_table(OPEN)?.len()?)).expect("readable")
+}
+
+/// How many blocks it has, and how many records.
+#[cfg(test)]
+pub(super) fn blocks_and_records(segment: &Segment) -> (u64, u64) {
+    use redb::ReadableTableMetadata;
+    let blocks = segment.reading(|txn| Ok(txn.open_table(BLOCKS)?.len()?)).expect("readable");
+    (blocks, segment.records())
 }
 
 /// Whether a newer schema is met: written by the test of the migration path.

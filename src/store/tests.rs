@@ -1,6 +1,6 @@
 //! The store against a plain list, through crashes, damage and a clock that jumps.
 
-use super::segment::{Mode, Segment, open_marks, write_schema};
+use super::segment::{Mode, Segment, blocks_and_records, open_marks, write_schema};
 use super::*;
 use crate::session::{CloseReason, Status, digest_of, sample};
 use proptest::prelude::*;
@@ -128,6 +128,27 @@ fn runs_are_merged_up_to_the_largest_and_find_everything() {
     let newest = (0..90_000).rev().filter(|seed| seed % 3 != 0 && seed % 17 == 5).take(50);
     let newest: Vec<_> = newest.map(|seed| sample(seed).id).collect();
     assert_eq!(page.records.iter().map(|record| record.id).collect::<Vec<_>>(), newest);
+}
+
+#[test]
+fn small_batches_are_packed_together_as_they_age() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    let everything = records(0..1_500);
+    for batch in everything.chunks(3) {
+        append(&store, batch.to_vec());
+    }
+    let query = Query { limit: 100, ..Query::default() };
+    assert!(all(&store, &query).iter().eq(everything.iter().rev().map(|record| &**record)));
+    for record in everything.iter().step_by(31) {
+        assert_eq!(store.find(record.id).expect("it reads").as_ref(), Some(&**record));
+    }
+    store.close().expect("it closes");
+    drop(store);
+    let path = dir.path().join("sessions-2025-11-28.redb");
+    let (blocks, kept) = blocks_and_records(&Segment::open(&path, Mode::Read, 1 << 20).expect("it opens"));
+    assert_eq!(kept, 1_500);
+    assert!(blocks < 80, "{blocks} blocks");
 }
 
 #[test]

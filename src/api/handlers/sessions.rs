@@ -5,7 +5,7 @@ use super::super::types::{ActiveSessions, History, Stats};
 use super::super::{Api, Problem};
 use super::{Answer, json};
 use crate::session::{LiveSession, SessionId, SessionView};
-use crate::store::Hour;
+use crate::store::{Hour, Query};
 use warp::Reply;
 use warp::http::StatusCode;
 
@@ -58,11 +58,7 @@ pub async fn active(api: Api, params: Params) -> Answer {
 pub async fn history(api: Api, params: Params) -> Answer {
     params.only(&HISTORY)?;
     let query = params.query(api.now())?;
-    let page = api.ask_store(move |store| store.history(&query)).await?;
-    json(&History {
-        sessions: page.records.iter().map(SessionView::from).collect(),
-        next_cursor: page.next.map(|next| next.to_string()),
-    })
+    page(&api, query).await
 }
 
 /// Attempts of one user that have ended, newest first.
@@ -86,11 +82,7 @@ pub async fn of_user(user: String, api: Api, params: Params) -> Answer {
     let user = percent_decoded(&user)?;
     let mut query = params.query(api.now())?;
     query.user = Some(user);
-    let page = api.ask_store(move |store| store.history(&query)).await?;
-    json(&History {
-        sessions: page.records.iter().map(SessionView::from).collect(),
-        next_cursor: page.next.map(|next| next.to_string()),
-    })
+    page(&api, query).await
 }
 
 /// One session, under way or on record.
@@ -166,6 +158,15 @@ pub async fn stats(api: Api, params: Params) -> Answer {
     let of_today = api.ask_store(move |store| store.hours(today, Hour::of(now))).await?;
     let active = api.handles.sessions.count();
     json(&Stats::of(hours, &of_today, active, (from.unwrap_or(first.start()), to), limit))
+}
+
+/// A page of the history.
+async fn page(api: &Api, query: Query) -> Answer {
+    let page = api.ask_store(move |store| store.history(&query)).await?;
+    json(&History {
+        sessions: page.records.iter().map(SessionView::from).collect(),
+        next_cursor: page.next.map(|next| next.to_string()),
+    })
 }
 
 fn session_id(text: &str) -> Result<SessionId, Problem> {
