@@ -195,11 +195,12 @@ impl Segment {
         let written = (|| -> Result<(), redb::Error> {
             write_records(&txn, first, &batch.ended)?;
             write_marks(&txn, began, gone)?;
-            let mut revisions = txn.open_table(REVISIONS)?;
-            for revision in &new {
-                revisions.insert(revision.digest, &*pack(revision))?;
+            if !new.is_empty() {
+                let mut revisions = txn.open_table(REVISIONS)?;
+                for revision in &new {
+                    revisions.insert(revision.digest, &*pack(revision))?;
+                }
             }
-            drop(revisions);
             let moment = u64::try_from(batch.at.0).unwrap_or(0);
             txn.open_table(META)?.insert("written", moment)?;
             Ok(())

@@ -20,6 +20,8 @@ mod monitoring;
 mod schema;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod wire;
 
 use support::{Daemon, Target, tunnel, wait_for};
 

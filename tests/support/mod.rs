@@ -151,7 +151,7 @@ impl Daemon {
             let lines = banner.lines().filter(|line| line.split_whitespace().next() == Some(word));
             lines
                 .flat_map(|line| line.split_whitespace())
-                .filter_map(|word| word.trim_start_matches("http://").parse().ok())
+                .filter_map(|word| word.rsplit("//").next().and_then(|address| address.parse().ok()))
                 .collect()
         };
         let (listeners, api) = (addresses("listener"), addresses("api").first().copied());
