@@ -1,7 +1,7 @@
 //! The API as others speak to it: curl, over TLS, with bodies and streams.
 
 use super::support::{Daemon, Kept, Said, Target, command, run, tunnel, wait_for};
-use super::{POLICY, busy, closed};
+use super::{POLICY, busy, closed, recorded};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
@@ -108,5 +108,24 @@ fn events_tell_of_starts_ends_blocks_and_reloads() {
     reader.join().expect("reads");
     for line in heard.lock().expect("sound").lines().filter_map(|line| line.strip_prefix("data:")) {
         assert!(serde_json::from_str::<serde_json::Value>(line.trim()).is_ok(), "{line}");
+    }
+}
+
+/// tracing's own `target` stood behind the session's, and readers of JSON take the last of two.
+#[test]
+fn a_line_of_the_log_says_what_the_record_says() {
+    let daemon = Daemon::start_with(POLICY, |command| {
+        command.args(["--set", "log.format=json"]);
+    });
+    closed(&daemon, Target::echo("127.0.0.1:0"));
+    let record = recorded(&daemon, 1).remove(0);
+    let line = wait_for("its line", || {
+        let log = daemon.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.into_iter().find(|line| line["id"] == record["id"] && line["status"] == "closed")
+    });
+    let same = ["close_reason", "client", "listener", "protocol", "command", "requested", "target", "rule"];
+    for name in same.into_iter().chain(["method", "bytes_sent", "bytes_received", "rule_place"]) {
+        assert_eq!(line[name], record[name], "{name}: {line}");
     }
 }

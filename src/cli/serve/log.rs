@@ -23,8 +23,10 @@ pub(super) fn start(log: &Log) -> Result<LogControl, Failure> {
     let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber in one process can only be that of a test: the first one stays.
     let _already = match log.format {
+        // Without the target of tracing: sessions have a field of that name.
         LogFormat::Json => {
-            registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_target(false);
+            registry.with(lines).try_init()
         }
         LogFormat::Text => registry.with(lines.with_ansi(is_colored_log()).with_target(false)).try_init(),
     };
