@@ -44,7 +44,7 @@ pub struct Filter {
     pub client: Option<String>,
 
     /// To this host, address or network; `*.example.com` for all below it.
-    #[arg(long, value_name = "DESTINATION")]
+    #[arg(long, value_name = "DESTINATION", value_parser = destination)]
     pub to: Option<String>,
 
     /// That ended so: `blocked`, `closed`, `failed` or `interrupted`.
@@ -82,6 +82,14 @@ impl Filter {
         ];
         named.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// A destination as records are found by: a port, as the table shows one, would fit none.
+fn destination(text: &str) -> Result<String, String> {
+    let has_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok() && (!host.contains(':') || host.starts_with('['))
+    });
+    if has_port { Err("records are found by host; leave the port out".into()) } else { Ok(text.into()) }
 }
 
 /// The parameter `from` for the time that has just passed.

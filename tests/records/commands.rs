@@ -32,6 +32,8 @@ fn the_commands_speak_to_the_server_and_read_the_store_when_it_is_down() {
     assert!(shown.out.contains("close_reason     killed"), "{}", shown.out);
     let table = ask(&store, &["sessions", "list", "--status", "blocked", "--to", "10.0.0.0/8"]);
     assert!(table.out.contains("blocked_request") && table.out.lines().count() == 2, "{}", table.out);
+    let with_port = ask(&store, &["sessions", "list", "--to", "10.1.2.3:80"]);
+    assert!(with_port.code() == 2 && with_port.err.contains("leave the port out"), "{}", with_port.err);
     let stats = ask(&store, &["sessions", "stats", "--last", "2d", "--by", "rule"]);
     assert!(stats.out.contains("inside"), "{}", stats.out);
     let top = ask(&store, &["top", "--once", "--json"]);
