@@ -140,7 +140,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-fn open(options: &SourceOptions) -> Result<Source, Failure> {
+/// The server or, with a word on it, its store.
+pub(super) fn open(options: &SourceOptions) -> Result<Source, Failure> {
     let source = options.open()?;
     if let Some(note) = source.note() {
         complain(format!("rustsocks: {note}"));

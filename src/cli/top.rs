@@ -44,7 +44,8 @@ struct Look {
 /// # Errors
 /// The server cannot be reached, or there is no terminal.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let source = Source::Server(args.source.client()?);
+    let source =
+        if args.once { super::sessions::open(&args.source)? } else { Source::Server(args.source.client()?) };
     let first = look(&source, args.limit)?;
     if args.once {
         print(if args.json {

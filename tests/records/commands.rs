@@ -58,6 +58,9 @@ fn the_commands_speak_to_the_server_and_read_the_store_when_it_is_down() {
         .arg(&store));
     assert_eq!(export.code(), 0, "{}", export.err);
     assert_eq!(std::fs::read_to_string(&file).expect("is there").lines().count(), 3);
+    let offline = ask(&store, &["top", "--once", "--json"]);
+    let top: serde_json::Value = serde_json::from_str(&offline.out).expect("is JSON");
+    assert_eq!(top["stats"]["total"]["sessions"], 3);
     let offline = ask(&store, &["sessions", "stats", "--last", "2d", "--json"]);
     let stats: serde_json::Value = serde_json::from_str(&offline.out).expect("is JSON");
     assert_eq!(stats["total"]["sessions"], 3);
