@@ -26,6 +26,8 @@ fn measure(size: usize) {
     let touch = |asked: &Asked| _ = std::hint::black_box(asked.touch());
     let tree = Times::of(&all, touch, |asked| policy.decide(&asked.request()).answer());
     println!("{size:>7} rules  tree      {}", tree.columns());
+    let tree = Times::best_of(&all, touch, |asked| policy.decide(&asked.request()).answer());
+    println!("{size:>7} rules    best of 3 {}", tree.columns());
     let few = (2_000_000 / size).clamp(20, 5_000);
     let naive =
         Times::of(&all[..few], touch, |asked| oracle::decide(policy.model(), &asked.request()).answer());

@@ -13,7 +13,7 @@ use crate::tree::walk::{Entry, Forest, LAST, LEAF, NOTHING, Node};
 const LEAF_SIZE: usize = 6;
 /// Levels of a tree.
 const DEPTH: u32 = 48;
-/// Groups of one principal, or patterns of one name, that the bound on checks reckons with.
+/// Groups of one principal, or patterns of one name, that plans and the bound on checks reckon with.
 const TOKENS: usize = 4;
 
 /// What is known of a tree while it grows.
@@ -142,8 +142,9 @@ impl<'a> Grower<'a> {
             open += change;
             squares += f64::from(open) * f64::from(open);
         }
+        // A principal goes down a branch for each of its groups, a name for each pattern it fits.
         let visits = match dim {
-            Dim::Who => 2.0,
+            Dim::Who | Dim::Pattern => TOKENS as f64,
             _ => 1.0,
         };
         let size = (squares / total.max(1) as f64).max(1.0) * visits;
