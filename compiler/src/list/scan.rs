@@ -16,7 +16,12 @@ pub(super) struct Scanner {
     pub(super) bad: Vec<BadLine>,
     pub(super) bad_count: usize,
     line: u32,
+    /// How many there are.
+    lines: usize,
 }
+
+/// Room that is taken at once for so many entries.
+const ROOM: usize = 1 << 20;
 
 impl Scanner {
     /// Reads all lines.
@@ -29,6 +34,7 @@ impl Scanner {
             bad: Vec::new(),
             bad_count: 0,
             line: 0,
+            lines,
         };
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -80,6 +86,9 @@ impl Scanner {
         if last.is_ascii_digit() {
             // A name never ends in a number; an address does.
             let range = (bare && first.is_ascii_digit()).then(|| v4(entry)).flatten();
+            if self.v4.is_empty() && range.is_some() {
+                self.v4.reserve((self.lines - self.line as usize).min(ROOM) + 1);
+            }
             self.v4.extend(range.map(|(first, last)| (first, last, self.line)));
             return range.is_some();
         }
@@ -92,6 +101,10 @@ impl Scanner {
 
     fn slowly(&mut self, line: &[u8]) {
         if let Some((first, last)) = v6(line) {
+            if self.v6.is_empty() {
+                // Most lists are of one kind. Room that is not used takes no memory.
+                self.v6.reserve((self.lines - self.line as usize).min(ROOM) + 1);
+            }
             return self.v6.push((first, last, self.line));
         }
         if line.len() > MAX_LINE {
