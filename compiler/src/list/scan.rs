@@ -4,7 +4,7 @@
 use super::names::{BELOW, ITSELF, NamesBuilder};
 use super::ranges::Line;
 use super::{BadLine, MAX_LINE};
-use crate::model::{AddressRange, Name};
+use crate::model::{AddressRange, Name, canonical};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// What is found while lines are read.
@@ -242,7 +242,7 @@ fn v6(line: &[u8]) -> Option<(u128, u128)> {
         Some(address) => address,
         None => std::str::from_utf8(address).ok()?.parse().ok()?,
     };
-    if length > 128 || address.to_ipv4_mapped().is_some() {
+    if length > 128 || canonical(address.into()).is_ipv4() {
         return None;
     }
     let host = u128::MAX.checked_shr(length.into()).unwrap_or(0);
@@ -307,7 +307,7 @@ fn prefix(digits: &[u8]) -> Option<u32> {
 }
 
 fn range(entry: &str) -> Option<AddressRange> {
-    let address = |text: &str| text.trim().parse::<IpAddr>().ok().map(crate::model::canonical);
+    let address = |text: &str| text.trim().parse::<IpAddr>().ok().map(canonical);
     if let Some((first, last)) = entry.split_once('-')
         && let (Some(first), Some(last)) = (address(first), address(last))
     {

@@ -41,9 +41,21 @@ impl AddressRange {
         Self { first: address, last: address }
     }
 
-    /// A prefix; host bits are ignored.
+    /// A prefix; host bits are ignored. Of mapped, NAT64 and 6to4 addresses it is the IPv4 prefix
+    /// that they speak of, as of [`canonical`] addresses; all of one kind (`2002::/16`, which lists of
+    /// addresses that do not belong in the internet have) are not all of IPv4, but the prefix itself,
+    /// which no canonical address is in.
     pub fn prefix(net: ipnet::IpNet) -> Self {
-        Self { first: net.network(), last: net.broadcast() }
+        let plain = Self { first: net.network(), last: net.broadcast() };
+        let (IpAddr::V6(v6), IpAddr::V4(v4)) = (net.addr(), canonical(net.addr())) else { return plain };
+        let before = if v6.segments()[0] == 0x2002 { 16 } else { 96 };
+        match net.prefix_len().checked_sub(before) {
+            None | Some(0) => plain,
+            Some(bits) => match ipnet::Ipv4Net::new(v4, bits.min(32)) {
+                Ok(net) => Self { first: net.network().into(), last: net.broadcast().into() },
+                Err(_) => plain,
+            },
+        }
     }
 
     /// The first address.

@@ -62,30 +62,11 @@ fn prefix(address: &str, length: &str) -> Written {
         );
     };
     let Ok(net) = ipnet::IpNet::new(parsed, bits) else { return Written::Other };
-    let range = inside(net);
+    let range = AddressRange::prefix(net);
     if net.network() == parsed {
         Written::Range(range)
     } else {
         Written::HostBits(range, format!("{}/{bits}", net.network()))
-    }
-}
-
-/// The IPv4 prefix that a mapped, NAT64 or 6to4 prefix speaks of, or the prefix itself.
-fn inside(net: ipnet::IpNet) -> AddressRange {
-    let plain = AddressRange::prefix(net);
-    let IpAddr::V6(v6) = net.addr() else { return plain };
-    let over = match v6.octets() {
-        [0x20, 0x02, ..] => 16,
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..]
-        | [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] => 96,
-        _ => return plain,
-    };
-    let IpAddr::V4(v4) = canonical(v6.into()) else { return plain };
-    match net.prefix_len().checked_sub(over) {
-        Some(bits) => {
-            ipnet::Ipv4Net::new(v4, bits.min(32)).map_or(plain, |net| AddressRange::prefix(net.into()))
-        }
-        None => plain,
     }
 }
 

@@ -162,3 +162,24 @@ fn a_long_line_is_no_entry() {
     assert_eq!(scan.bad[0].text.len(), 80);
     assert_eq!(scan.list.name_line(&Name::parse("b.com").expect("a name")), Some(3));
 }
+
+#[test]
+fn an_address_that_holds_another_is_found_as_the_one_inside() {
+    let text =
+        "2002:7f00:1::1\n64:ff9b::10.0.0.0/104\n::ffff:192.0.2.1\n2002::/16\n::ffff:0:0/96\n2001:db8::/32\n";
+    let scan = List::scan("list", text.as_bytes());
+    assert_eq!((scan.list.len(), scan.bad_count), (6, 0), "{:?}", scan.bad);
+    let line = |text: &str| scan.list.address_line(canonical(text.parse().expect("an address")));
+    for (address, wanted) in [
+        ("127.0.0.1", Some(1)),
+        ("2002:7f00:1::2", Some(1)),
+        ("10.1.2.3", Some(2)),
+        ("::ffff:10.1.2.3", Some(2)),
+        ("192.0.2.1", Some(3)),
+        ("8.8.8.8", None),
+        ("2002:808:808::1", None),
+        ("2001:db8::1", Some(6)),
+    ] {
+        assert_eq!(line(address), wanted, "{address}");
+    }
+}
