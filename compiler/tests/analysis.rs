@@ -450,3 +450,18 @@ fn wildcards_and_regexes_are_exact() {
 fn cases() -> u32 {
     ProptestConfig::default().cases / 6
 }
+
+#[test]
+fn a_difference_is_one_of_clients_that_are_let_in() {
+    let door = "client pass { from: 10.0.0.0/8 }\n";
+    let rule = "socks pass { from: 11.0.0.0/8  to: 9.9.9.9 }\n";
+    let of = |old: &str, new: &str| {
+        let compiled = |text: &str| Policy::compile(policy(text));
+        analysis::diff(&compiled(old), &compiled(new))
+    };
+    assert!(of(&format!("{door}{rule}"), door).is_same());
+    let opened = of(&format!("{door}{rule}"), rule);
+    assert!(opened.complete && opened.differences.iter().any(|one| one.stage == Stage::Client));
+    let strict = of("default pass\n", "default pass\nresolve: strict\n");
+    assert!(!strict.is_same() && strict.settings == ["resolve"]);
+}

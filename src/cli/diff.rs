@@ -69,6 +69,9 @@ fn as_text(pair: &Pair<'_>, diff: &Diff, old: &Policy, new: &Policy) -> String {
     for one in &diff.differences {
         _ = write!(text, "\n{}", difference(pair, one, old.model(), new.model()));
     }
+    for key in &diff.settings {
+        _ = writeln!(text, "\n`{key}` differs: {}", changes(key));
+    }
     if !diff.complete {
         text.push_str("\nthere may be more: this was not decided within the budget\n");
     }
@@ -131,6 +134,14 @@ pub(super) fn area_json(area: &Area, name: impl Fn(Side, RuleId) -> String) -> V
     json!({ "any_of": lists(&area.ways), "except": lists(&area.except), "less": less })
 }
 
+/// What a setting that differs may change.
+fn changes(key: &str) -> &'static str {
+    match key {
+        "resolve" => "names with several addresses may be judged differently",
+        _ => "other clients may be able to ask, or be known in another way",
+    }
+}
+
 fn as_json(pair: &Pair<'_>, diff: &Diff, old: &Model, new: &Model) -> Value {
     let rule = |model: &Model, id: Option<RuleId>| {
         let label = id.map_or_else(|| "default".to_owned(), |id| model.label(id));
@@ -150,5 +161,5 @@ fn as_json(pair: &Pair<'_>, diff: &Diff, old: &Model, new: &Model) -> Value {
             "witness": one.witness.arguments(),
         })
     });
-    json!({ "same": diff.is_same(), "complete": diff.complete, "differences": differences.collect::<Vec<_>>() })
+    json!({ "same": diff.is_same(), "complete": diff.complete, "settings": diff.settings, "differences": differences.collect::<Vec<_>>() })
 }

@@ -5,7 +5,7 @@ use super::{Exit, Failure, complain, is_colored, policy_files, print};
 use rustsocks_compiler::Policy;
 use rustsocks_compiler::diagnostic::{Diagnostic, Level};
 use rustsocks_compiler::explain::Explanation;
-use rustsocks_compiler::model::{Invariant, InvariantKind, Model, RuleId, Verdict};
+use rustsocks_compiler::model::{Invariant, InvariantKind, Model, RuleId, Stage, Verdict};
 use rustsocks_compiler::promise::{self, Played, Proof};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -134,7 +134,12 @@ impl<'m> Results<'m> {
                     paint("✗", RED),
                     self.label(*by)
                 ),
-                Proof::Holds => writeln!(text, "  {} {words}  proved", paint("✓", GREEN)),
+                Proof::Holds => {
+                    // A promise is about the socks stage.
+                    let door = self.model.stage(Stage::Client).next().is_some();
+                    let of = if door { ", of clients that are let in" } else { "" };
+                    writeln!(text, "  {} {words}  proved{of}", paint("✓", GREEN))
+                }
                 Proof::Undecided => {
                     writeln!(text, "  {} {words}  not decided: neither proved nor broken", paint("?", YELLOW))
                 }

@@ -5,12 +5,13 @@
 //! it meets, and each pair with different verdicts is one area, unless other rules win all of it.
 
 use super::Analysis;
-use super::cube::Point;
+use super::cube::{Cube, Point};
 use super::describe::{Area, Describer};
 use super::judge::{Hunt, Judge, Ruled, hunt};
 use super::space::Space;
 use super::translate::Region;
 use super::witness::Witness;
+use crate::decision::Answer;
 use crate::model::{RuleId, Stage, Verdict};
 use crate::tree::Policy;
 use foldhash::fast::RandomState;
@@ -31,6 +32,9 @@ pub enum Side {
 pub struct Diff {
     /// What is judged differently: newly passed first, then newly blocked.
     pub differences: Vec<Difference>,
+    /// Settings that differ and say who can ask at all, or how the addresses of a name count
+    /// together: `clientmethod`, `resolve`, `socksmethod`. What they change is not worked out.
+    pub settings: Vec<&'static str>,
     /// Whether there is certainly nothing else.
     pub complete: bool,
 }
@@ -38,7 +42,7 @@ pub struct Diff {
 impl Diff {
     /// Whether it is proved that every request is judged as before.
     pub fn is_same(&self) -> bool {
-        self.differences.is_empty() && self.complete
+        self.differences.is_empty() && self.settings.is_empty() && self.complete
     }
 }
 
@@ -123,6 +127,16 @@ impl<'p> Pair<'p> {
         area
     }
 
+    fn settings(&self) -> Vec<&'static str> {
+        let (old, new) = (self.old.model, self.new.model);
+        let differ = [
+            ("clientmethod", old.client_methods != new.client_methods),
+            ("resolve", old.strict != new.strict),
+            ("socksmethod", old.socks_methods() != new.socks_methods()),
+        ];
+        differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     fn twins(&self, stage: Stage) -> &[usize] {
         let [client, socks] = &self.twins;
         match stage {
@@ -140,7 +154,7 @@ impl<'p> Pair<'p> {
         }
         let mut differences = comparison.found;
         differences.sort_by_key(|one| (one.verdict == Verdict::Block, one.stage, one.new, one.old));
-        Diff { differences, complete: comparison.complete }
+        Diff { differences, settings: self.settings(), complete: comparison.complete }
     }
 }
 
@@ -257,15 +271,23 @@ impl Comparison<'_> {
         self.left = left;
         let Pair { old: was_in, new: is_in, .. } = self.pair;
         let (was, is) = (was_in.judge(stage), is_in.judge(stage));
-        let everything = Region { cubes: vec![super::cube::Cube::all()], except: Vec::new() };
+        let everything = Region { cubes: vec![Cube::all()], except: Vec::new() };
         let of = |judge: &Judge, rank: Option<usize>| {
             rank.and_then(|rank| judge.rules.get(rank)).map_or(everything.clone(), |rule| rule.may().clone())
         };
         let both = both(&of(was, old), &of(is, new), &is_in.space);
         let before = |judge: &Judge, rank: Option<usize>| rank.unwrap_or(judge.rules.len());
         let (old_bound, new_bound) = (before(was, old), before(is, new));
-        let cover = |point: &Point| was.cover(point, old_bound).or_else(|| is.cover(point, new_bound));
-        let Some(start) = super::judge::pieces(&both, &is_in.space) else {
+        // Of clients that one side turns away at the door the client stage has been told.
+        let socks = stage == Stage::Socks;
+        let turned_away = |point: &Point| was_in.turned_away(point).or_else(|| is_in.turned_away(point));
+        let cover = |point: &Point| {
+            let outside = if socks { turned_away(point) } else { None };
+            outside.or_else(|| was.cover(point, old_bound)).or_else(|| is.cover(point, new_bound))
+        };
+        let admitted = |start: Vec<Cube>| was_in.admitted(&start).and_then(|start| is_in.admitted(&start));
+        let start = super::judge::pieces(&both, &is_in.space);
+        let Some(start) = (if socks { start.and_then(admitted) } else { start }) else {
             self.complete = false;
             return;
         };
@@ -302,7 +324,10 @@ impl Comparison<'_> {
         let [old_policy, new_policy] = self.pair.policies;
         let was = self.pair.old.space.play_compiled(old_policy, point, stage)?;
         let is = self.pair.new.space.play_compiled(new_policy, point, stage)?;
-        (was.rule == old && is.rule == new && was.verdict != is.verdict).then_some(is)
+        let admitted =
+            |policy: &Policy| policy.admit(&is.sample(policy.model()).client()).answer() == Answer::Pass;
+        let heard = stage == Stage::Client || admitted(old_policy) && admitted(new_policy);
+        (heard && was.rule == old && is.rule == new && was.verdict != is.verdict).then_some(is)
     }
 }
 
