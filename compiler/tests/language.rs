@@ -2,6 +2,8 @@
 
 mod support;
 
+use rustsocks_compiler::promise;
+use rustsocks_compiler::sample::Sample;
 use support::{load_files, load_text, read, render};
 
 #[test]
@@ -40,4 +42,37 @@ fn a_negated_key_behind_values_is_a_key() {
         .map(|term| (term.negated, term.test.key(rustsocks_compiler::model::Stage::Socks)))
         .collect();
     assert_eq!(terms, [(false, "to"), (true, "group"), (false, "user"), (true, "port")]);
+}
+
+#[test]
+fn an_address_in_brackets_is_one_address_with_or_without_a_port() {
+    let text = "client pass all { from: [::1], 10.0.0.0/8, [2001:db8::]/32 }
+socks block web { to: [::1]:80, [::ffff:10.0.0.1]:80, [2001:db8::1]:8000-8100 }
+socks block whole { to: [2001:db8::2] }
+socks pass rest { to: any }
+test \"brackets\" {
+    block web { from: ::1  to: ::1  port: 80 }
+    block web { from: ::1  to: [::1]:80 }
+    pass rest { from: ::1  to: [::1]:81 }
+    pass rest { from: ::1  to: ::1:80  port: 80 }
+    block web { from: ::1  to: 10.0.0.1:80 }
+    block web { from: ::1  to: [::ffff:10.0.0.1]:80 }
+    pass rest { from: ::1  to: 10.0.0.1:443 }
+    block web { from: 2001:db8::7  to: [2001:db8::1]:8050 }
+    pass rest { from: 2001:db8::7  to: [2001:db8::1]:8101 }
+    block whole { from: 10.1.1.1  to: [2001:db8::2]:1 }
+}
+";
+    let loaded = load_text(text);
+    assert!(loaded.diagnostics.is_empty(), "{}", render(&loaded));
+    let policy = loaded.policy().expect("a policy");
+    let played = promise::play(policy.model());
+    assert_eq!(played.len(), 10);
+    for one in &played {
+        let place = loaded.sources.text(one.case.span);
+        assert!(one.held, "{place}: {:?}", one.outcome);
+        let sample = Sample::new(policy.model(), &one.case.request);
+        let decision = policy.decide(&sample.request(sample.addresses.first().copied()));
+        assert_eq!(decision.rule(), one.outcome.rule, "{place}");
+    }
 }

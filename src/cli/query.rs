@@ -126,7 +126,7 @@ fn read(words: &str) -> Result<Vec<(String, String)>, Failure> {
     match who {
         None | Some("anyone" | "anybody" | "someone" | "somebody") => {}
         Some("nobody") => said.push(("user".into(), "none".into())),
-        Some(who) if who.parse::<ipnet::IpNet>().is_ok() || who.parse::<std::net::IpAddr>().is_ok() => {
+        Some(who) if is_address(who) => {
             said.push(("from".into(), who.into()));
         }
         Some(who) => said.push(("user".into(), who.into())),
@@ -134,6 +134,12 @@ fn read(words: &str) -> Result<Vec<(String, String)>, Failure> {
     let what = what.map(|what| if what == "metadata addresses" { "@metadata".to_owned() } else { what });
     said.extend(what.filter(|what| what != "anything").map(|what| ("to".into(), what)));
     Ok(said)
+}
+
+/// Whether somebody is named by an address or a network.
+fn is_address(who: &str) -> bool {
+    let bare = who.strip_prefix('[').and_then(|who| who.strip_suffix(']')).unwrap_or(who);
+    bare.parse::<ipnet::IpNet>().is_ok() || bare.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// The policy with the question as its last promise: so it is read as the language reads it.

@@ -122,6 +122,17 @@ fn who_can_reach_what_is_answered_with_witnesses() {
     ask("what.txt", 0, &["what", "can", "alice", "reach"]);
     ask("nobody.txt", 1, &["can anyone reach @metadata?"]);
     ask("flags.json", 0, &["--user", "dave", "--to", ".company.com", "--json"]);
+    // An IPv6 address with a port stands in brackets: it is that address with that port.
+    let policy = ["query", "--policy", "../explain/office.policy", "--json"];
+    let answer = |question: &[&str]| {
+        let said = said("query", &[&policy, question].concat());
+        let value: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        (said.code(), value["passes"].clone())
+    };
+    for (port, inner) in [("22", "2001:db8::1"), ("443", "2606:4700::1111")] {
+        let bracketed = answer(&["who can reach", &format!("[{inner}]:{port}")]);
+        assert_eq!(bracketed, answer(&["--to", inner, "--port", port]), "{inner}");
+    }
     let said = said("query", &["query", "why", "not"]);
     assert!(said.code() == 2 && said.err.contains("is no question"), "{said:?}");
     let said = said_of_set();

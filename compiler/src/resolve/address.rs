@@ -1,7 +1,7 @@
 //! Addresses, prefixes and ranges as a policy writes them.
 
 use crate::model::{AddressRange, canonical};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a text says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,10 +18,48 @@ pub(super) enum Written {
     Other,
 }
 
-/// Reads a text.
+/// Reads a text. Brackets may stand around one IPv6 address, before its prefix length or its port; an
+/// address with a port is [`Written::Other`], for the port is read by who asks.
 pub(super) fn read(text: &str) -> Written {
-    let plain = text.replace(['[', ']'], "");
-    let bare = if text.contains('[') { plain.as_str() } else { text };
+    if !text.contains(['[', ']']) {
+        return plain(text);
+    }
+    let Some((inner, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) else {
+        return misplaced(text);
+    };
+    let outside = rest.is_empty() || rest.starts_with(['/', ':']);
+    if rest.contains(['[', ']']) || !outside || inner.contains(['/', '-']) {
+        return misplaced(text);
+    }
+    match inner.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) if rest.starts_with(':') => Written::Other,
+        Ok(IpAddr::V6(_)) => plain(&format!("{inner}{rest}")),
+        Ok(IpAddr::V4(_)) => Written::Bad(
+            "brackets stand around an IPv6 address only".into(),
+            Some(format!("write `{inner}{rest}`")),
+        ),
+        Err(_) if looks_like_address(inner) => bad_address(inner),
+        Err(_) => misplaced(text),
+    }
+}
+
+fn misplaced(text: &str) -> Written {
+    let bare = text.replace(['[', ']'], "");
+    let many = bare.contains(['/', '-']);
+    let port = text.strip_prefix('[').and_then(|text| text.split_once(']')).filter(|(inner, rest)| {
+        inner.parse::<Ipv6Addr>().is_ok() && rest.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let help = match (plain(&bare), port) {
+        (_, Some((inner, port))) => format!("write `[{inner}]:{port}`"),
+        (Written::Range(_) | Written::HostBits(..) | Written::Reversed(_), _) if many => {
+            format!("write `{bare}`")
+        }
+        _ => "brackets stand around one IPv6 address, as in `[2001:db8::1]:443`".to_owned(),
+    };
+    Written::Bad(format!("`{text}` has brackets in the wrong place"), Some(help))
+}
+
+fn plain(bare: &str) -> Written {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Written::Range(AddressRange::one(canonical(address)));
     }
@@ -132,9 +170,11 @@ mod tests {
             ("::/0", "any6"),
             ("[::]/0", "any6"),
             ("[2001:db8::1]", "2001:db8::1"),
+            ("[::1]", "::1"),
+            ("[::ffff:10.0.0.1]", "10.0.0.1"),
             ("10.0.0.5-10.0.0.9", "10.0.0.5-10.0.0.9"),
             ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
-            ("64:ff9b::/96", "any4"),
+            ("64:ff9b::/96", "64:ff9b::/96"),
             ("2002:a00::/24", "10.0.0.0/8"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
         ] {
@@ -148,6 +188,28 @@ mod tests {
         assert!(matches!(read("10.0.0.9-10.0.0.5"), Written::Reversed(_)));
         for text in ["10.0.0.256", "10.0.0.0/33", "1.2.3", "10.0.0.5-9", "example.com/24", "2001:db8::1::2"] {
             assert!(matches!(read(text), Written::Bad(..)), "{text}");
+        }
+        for text in [
+            "[::1",
+            "::1]",
+            "[[::1]]",
+            "[::1]]",
+            "[::1]80",
+            "[::1]:80]",
+            "[::/0]",
+            "[::1]-[::2]",
+            "[10.0.0.1]",
+            "[10.0.0.1]:80",
+            "[::1::]",
+            "[example.com]",
+            "a[0-9].example.com",
+            "[]",
+            "[:80",
+        ] {
+            assert!(matches!(read(text), Written::Bad(..)), "{text}: {:?}", read(text));
+        }
+        for text in ["[::1]:80", "[::ffff:10.0.0.1]:80", "[::1]:http", "[::1]:"] {
+            assert_eq!(read(text), Written::Other, "{text}");
         }
         assert_eq!(read("example.com"), Written::Other);
     }
