@@ -55,7 +55,7 @@ impl<'t> Builder<'t, '_> {
         pair: Pair<'t, Rule>,
         values: &mut Values,
     ) -> Option<(Span, Word, Word)> {
-        let mut clause = None;
+        let mut clause: Option<(Span, Word, Word)> = None;
         let mut end: Option<u32> = None;
         for inner in pair.into_inner() {
             let at = self.span(&inner);
@@ -74,6 +74,11 @@ impl<'t> Builder<'t, '_> {
                         _ => None,
                     });
                     let (first, second) = (words.next(), words.next());
+                    if let Some((before, ..)) = &clause {
+                        let before = *before;
+                        self.second_port(before, at);
+                        continue;
+                    }
                     clause = match (first, second) {
                         (Some(word), None) => {
                             Some((at, Word { text: "=".into(), span: at.at_start(), form: Form::Bare }, word))
@@ -200,6 +205,26 @@ impl<'t> Builder<'t, '_> {
         let word = Word { text: "".into(), span: at, form: Form::Broken };
         let values = Values { include: vec![word.clone()], ..Values::default() };
         Entry { not: None, key: word, values, span: at, dante: false }
+    }
+
+    /// `port = 80 port = 443`, or a port behind each of several addresses: the clause speaks of all
+    /// addresses of the key, so that a second one has no meaning of its own.
+    fn second_port(&mut self, before: Span, at: Span) {
+        if self.between(before.end, at.start).contains(',') {
+            self.report("RS0115", at, "a second `port` behind addresses")
+                .help_last(
+                    "a port of its own stands with its address, as in `to: 192.0.2.1:80, 192.0.2.2:90`; \
+                     Dante's `port` is for all addresses of the key",
+                )
+                .related_last(before, "the first is here");
+        } else {
+            self.report("RS0115", at, "a second `port` behind one address")
+                .help_last(
+                    "list the ports behind one key, as in `port: 80, 443`; what lies between two numbers is \
+                     a range, as in `port: 1023-2000`, and what is left out stands behind `not port:`",
+                )
+                .related_last(before, "the first is here");
+        }
     }
 
     fn missing_comma(&mut self, at: Span, values: &mut Values) {
