@@ -34,6 +34,15 @@ impl Resolver<'_> {
                 .help("write `name` for every name, or `any` for every target");
             return None;
         }
+        if is_numbers(text) {
+            self.error("RS0106", word.span, format!("`{text}` is a pattern of addresses")).help(
+                match prefix_of_stars(text) {
+                    Some(prefix) => format!("a `*` stands in names only: write the prefix, `{prefix}`"),
+                    None => "a `*` stands in names only: write a prefix such as `10.0.0.0/24`, or a range".into(),
+                },
+            );
+            return None;
+        }
         let text = text.strip_prefix('.').unwrap_or(text);
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.contains("**") || !text.is_ascii() || word.text.starts_with('.') {
@@ -98,6 +107,25 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Whether a pattern has digits in all its labels, but for stars: no name has a number at its end.
+fn is_numbers(text: &str) -> bool {
+    let text = text.trim_matches('.');
+    text.contains(|character: char| character.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'.'))
+}
+
+/// `10.0.*.*` and `10.0.*` are `10.0.0.0/16`.
+fn prefix_of_stars(text: &str) -> Option<String> {
+    let labels: Vec<&str> = text.split('.').collect();
+    let numbers = labels.iter().position(|&label| label == "*")?;
+    let (front, stars) = labels.split_at_checked(numbers)?;
+    let octets: Option<Vec<u8>> = front.iter().map(|label| label.parse().ok()).collect();
+    let mut octets = octets.filter(|_| labels.len() <= 4 && stars.iter().all(|&label| label == "*"))?;
+    octets.resize(4, 0);
+    let [a, b, c, d]: [u8; 4] = octets.try_into().ok()?;
+    Some(format!("{}/{}", std::net::Ipv4Addr::new(a, b, c, d), 8 * numbers))
 }
 
 /// How long a regex may be, in bytes.
