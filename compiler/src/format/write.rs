@@ -351,6 +351,8 @@ fn written(word: &Word, out: &Out<'_>) -> String {
 fn path(word: &Word, out: &Out<'_>) -> String {
     match word.form {
         Form::Quoted => out.under(word.span).to_owned(),
-        Form::Bare | Form::Broken | Form::Regex => format!("\"{}\"", word.text.replace('\\', "\\\\")),
+        Form::Bare | Form::Broken | Form::Regex => {
+            format!("\"{}\"", word.text.replace('\\', "\\\\").replace('"', "\\\""))
+        }
     }
 }
