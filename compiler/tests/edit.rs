@@ -8,7 +8,7 @@ use proptest::sample::select;
 use rustsocks_compiler::diagnostic::Safety;
 use rustsocks_compiler::format::{FormatError, format};
 use rustsocks_compiler::lint::{Options, run};
-use rustsocks_compiler::model::{HostFacts, Model, Name, Stage, Timestamp, canonical};
+use rustsocks_compiler::model::{HostFacts, Model, Name, Stage, Timestamp, Verdict, canonical};
 use rustsocks_compiler::oracle::{self, Facts, Truth};
 use rustsocks_compiler::request::{Client, Command, Method, Principal, ProxyProtocol, Request, Target};
 use rustsocks_compiler::{Answer, Loaded, fix, load};
@@ -193,11 +193,15 @@ fn options() -> Options {
 
 /// Applies the safe fixes until nothing is left to fix.
 fn fixed(text: &str) -> String {
+    fixed_up_to(text, Safety::Safe)
+}
+
+fn fixed_up_to(text: &str, most: Safety) -> String {
     let mut text = text.to_owned();
     for _ in 0..16 {
         let loaded = read(&text);
         let found = run(&loaded, &options());
-        let after = fix::apply(&loaded.sources, &found, Safety::Safe);
+        let after = fix::apply(&loaded.sources, &found, most);
         match after.texts.into_values().next() {
             Some(next) => text = next,
             None => break,
@@ -321,4 +325,49 @@ fn safe_fixes_leave_a_policy_that_loads() {
             assert!(fixed.texts.is_empty(), "{fixed:?}");
         }
     }
+}
+
+#[test]
+fn no_fix_opens_a_stage_that_a_rule_closes() {
+    let socks = "socks pass rest { from: any  to: 9.9.9.9  port: 53 }\n";
+    let ended = "expires: 2001-01-31";
+    for (doors, left) in [
+        (format!("client pass a {{ from: 10.0.0.0/8  {ended} }}\n"), 1),
+        (
+            format!(
+                "client pass a {{ from: 10.0.0.0/8  {ended} }}\nclient pass b {{ from: any  {ended} }}\n"
+            ),
+            2,
+        ),
+        // Covered by a rule that has expired itself: one of the two must stay.
+        (
+            format!(
+                "client pass a {{ from: 10.0.0.1  {ended} }}\nclient pass b {{ from: 10.0.0.0/8  {ended} }}\n"
+            ),
+            2,
+        ),
+        (format!("client block a {{ from: 10.0.0.0/8  {ended} }}\n"), 1),
+        (format!("client pass a {{ from: 10.0.0.0/8  {ended} }}\nclient block b {{ from: 10.0.0.1 }}\n"), 2),
+        // Where another stays, it may go.
+        (
+            format!("client pass a {{ from: 10.0.0.0/8  {ended} }}\nclient pass b {{ from: 10.1.0.0/16 }}\n"),
+            1,
+        ),
+        ("client pass a { from: 10.0.0.1 }\nclient pass b { from: 10.0.0.0/8 }\n".to_owned(), 1),
+    ] {
+        let text = format!("{doors}{socks}");
+        let new = fixed_up_to(&text, Safety::Unsafe);
+        let model = read(&new).model.expect("a policy");
+        assert_eq!(model.stage(Stage::Client).count(), left, "{text}->\n{new}");
+        assert_eq!(model.default_of(Stage::Client), Verdict::Block, "{text}->\n{new}");
+    }
+    // The default of the stage is said: nothing hangs on the rule.
+    let text = format!("default {{ client: block }}\nclient pass a {{ from: 10.0.0.0/8  {ended} }}\n{socks}");
+    let model = read(&fixed_up_to(&text, Safety::Unsafe)).model.expect("a policy");
+    assert_eq!((model.stage(Stage::Client).count(), model.default_of(Stage::Client)), (0, Verdict::Block));
+    // Replies pass without a rule, unless a pass rule names them.
+    let text =
+        format!("{socks}socks pass reply {{ from: 10.0.0.1  to: any  command: bindreply  {ended} }}\n");
+    let model = read(&fixed_up_to(&text, Safety::Unsafe)).model.expect("a policy");
+    assert_eq!(oracle::default_for(&model, Command::BindReply), Verdict::Block);
 }

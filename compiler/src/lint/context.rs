@@ -10,11 +10,12 @@ use super::shape::{Ground, RuleShape, Shape};
 use super::witness::{Sample, find};
 use crate::analysis::Analysis;
 use crate::decision::Answer;
-use crate::diagnostic::Edit;
+use crate::diagnostic::{Diagnostic, Edit, Safety};
 use crate::model::{
     Conditions, Model, Rule, RuleId, SetBody, SetExpr, Stage, Term, Test, Timestamp, Verdict,
 };
 use crate::oracle;
+use crate::request::Command;
 use crate::source::Span;
 use crate::syntax::ast::{File, StatementKind};
 use std::cell::{Cell, OnceCell};
@@ -227,6 +228,39 @@ impl<'a> Context<'a> {
             Test::From(expr) | Test::To(expr) => Some(expr),
             _ => None,
         }))
+    }
+
+    /// The finding with the offer to take a rule away, unless that would open what the rule closes.
+    pub(crate) fn offer_removal(&self, one: Diagnostic, id: RuleId, safety: Safety) -> Diagnostic {
+        match self.model.rule(id).filter(|rule| self.may_go(id, rule)) {
+            Some(rule) => one.fix("remove the rule", safety, vec![self.removal(rule.span)]),
+            None => one,
+        }
+    }
+
+    /// Whether no stage is left open to everybody without a rule. The client stage is closed by any
+    /// rule of its own, and a kind of replies by any pass rule that names it: of those that may match,
+    /// one must stay, whatever else is taken away.
+    pub(crate) fn may_go(&self, id: RuleId, rule: &Rule) -> bool {
+        let stays = |closes: &dyn Fn(&Rule) -> bool| {
+            self.those(rule.stage, Verdict::Pass).any(|(other, one, _)| {
+                other != id && closes(one) && self.expiry(one).is_none() && self.cover(other).is_none()
+            })
+        };
+        match rule.stage {
+            Stage::Client => self.model.defaults.client.is_some() || stays(&|_| true),
+            Stage::Socks => [Command::BindReply, Command::UdpReply].into_iter().all(|reply| {
+                let names = |one: &Rule| oracle::names_command(&one.when, reply);
+                rule.verdict == Verdict::Block || !names(rule) || stays(&names)
+            }),
+        }
+    }
+
+    /// The term by which a rule has expired.
+    pub(crate) fn expiry<'r>(&self, rule: &'r Rule) -> Option<&'r Term> {
+        let now = self.now?;
+        let ended = |term: &&Term| !term.negated && matches!(&term.test, Test::Expires(end) if *end <= now);
+        rule.when.terms.iter().find(ended)
     }
 
     /// The edit that takes a whole statement away, with its line where nothing else is on it.

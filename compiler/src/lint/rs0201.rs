@@ -29,7 +29,7 @@
 use super::context::Context;
 use super::cover::Cover;
 use super::{Grade, Lint};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Safety};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0201", Grade::Warning, include_str!("rs0201.rs"), check);
@@ -38,12 +38,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (id, rule, _) in context.rules() {
         let Some(Cover::By(first)) = context.cover(id) else { continue };
         let Some(first) = context.model.rule(*first) else { continue };
-        found.push(
-            LINT.at(rule.head, format!("{} never decides", context.name(rule)))
+        let one = LINT.at(rule.head, format!("{} never decides", context.name(rule)))
                 .label("every request that this rule matches …")
                 .related(first.head, "… is decided by this rule")
-                .help("remove it, or say what it was to add")
-                .fix("remove the rule", crate::diagnostic::Safety::Unsafe, vec![context.removal(rule.span)]),
-        );
+                .help("remove it, or say what it was to add");
+        found.push(context.offer_removal(one, id, Safety::Unsafe));
     }
 }

@@ -41,11 +41,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         let mut one = LINT
             .at(rule.head, format!("{} never decides", context.name(rule)))
             .label(format!("every request that this rule matches is decided by one of {} others", parts.len()))
-            .help("remove it, or say what it was to add")
-            .fix("remove the rule", Safety::Unsafe, vec![context.removal(rule.span)]);
+            .help("remove it, or say what it was to add");
         for part in parts.iter().filter_map(|part| context.model.rule(*part)) {
             one = one.related(part.head, "decides a part");
         }
-        found.push(one);
+        found.push(context.offer_removal(one, id, Safety::Unsafe));
     }
 }

@@ -35,12 +35,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (id, rule, _) in context.rules() {
         let Some(Cover::Redundant(by)) = context.cover(id) else { continue };
         let Some(wider) = context.model.rule(*by) else { continue };
-        found.push(
-            LINT.at(rule.head, format!("{} changes nothing", context.name(rule)))
+        let one = LINT.at(rule.head, format!("{} changes nothing", context.name(rule)))
                 .label("without this rule …")
                 .related(wider.head, "… this one would decide the same, with the same effects")
-                .help("remove it; keep it only if its name in the records is wanted")
-                .fix("remove the rule", Safety::Unsafe, vec![context.removal(rule.span)]),
-        );
+                .help("remove it; keep it only if its name in the records is wanted");
+        found.push(context.offer_removal(one, id, Safety::Unsafe));
     }
 }

@@ -20,7 +20,14 @@
 //!
 //! ## Fix
 //!
-//! Remove the rule, which `check --fix` does, or set a later day.
+//! Remove the rule, or set a later day. `check --fix` removes a rule of the socks stage on which nothing else
+//! hangs; rules that a test may depend on, rules with `command:` and rules of the client stage are left to
+//! `check --unsafe-fixes`.
+//!
+//! Neither removes the last rule of the client stage that passes: with it gone the stage might be left without
+//! rules, and a stage without rules lets every client in, where the expired rule lets in nobody. The same holds of
+//! the last pass rule for `bindreply` or `udpreply`, and where all rules of a policy have expired. There it is for
+//! you to say what is meant.
 
 use super::context::Context;
 use super::{Grade, Lint};
@@ -33,22 +40,25 @@ pub(super) const LINT: Lint = Lint::new("RS0212", Grade::Warning, include_str!("
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let Some(now) = context.now else { return };
-    let ended = |rule: &Rule| {
-        rule.when.terms.iter().any(|term| matches!(&term.test, Test::Expires(end) if *end <= now))
-    };
-    let all = context.model.rules.iter().all(ended);
-    for (_, rule, _) in context.rules() {
-        let end = rule.when.terms.iter().find(|term| matches!(&term.test, Test::Expires(end) if *end <= now));
-        let Some(term) = end else { continue };
-        let one = LINT
-            .at(term.span, format!("{} has expired", context.name(rule)))
-            .label("this day has come")
-            .help("remove the rule, or set a later day");
+    let all = context.model.rules.iter().all(|rule| context.expiry(rule).is_some());
+    for (id, rule, _) in context.rules() {
+        let Some(term) = context.expiry(rule) else { continue };
+        let one =
+            LINT.at(term.span, format!("{} has expired", context.name(rule))).label("this day has come");
         let safety = if is_inert(rule) && !is_tested(context, rule, now) { Safety::Safe } else { Safety::Unsafe };
-        found.push(if all {
-            one
+        found.push(if !context.may_go(id, rule) {
+            one.help(match rule.stage {
+                Stage::Client => {
+                    "set a later day, or write the client rules that are meant: with none left, every client is let in"
+                }
+                Stage::Socks => {
+                    "set a later day, or write the rule that is meant: with no pass rule for these replies, all of them pass"
+                }
+            })
+        } else if all {
+            one.help("remove the rule, or set a later day")
         } else {
-            one.fix("remove the rule", safety, vec![context.removal(rule.span)])
+            context.offer_removal(one.help("remove the rule, or set a later day"), id, safety)
         });
     }
 }

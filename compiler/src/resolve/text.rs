@@ -38,7 +38,9 @@ impl Resolver<'_> {
             self.error("RS0106", word.span, format!("`{text}` is a pattern of addresses")).help(
                 match prefix_of_stars(text) {
                     Some(prefix) => format!("a `*` stands in names only: write the prefix, `{prefix}`"),
-                    None => "a `*` stands in names only: write a prefix such as `10.0.0.0/24`, or a range".into(),
+                    None => {
+                        "a `*` stands in names only: write a prefix such as `10.0.0.0/24`, or a range".into()
+                    }
                 },
             );
             return None;
