@@ -27,6 +27,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 #[ignore = "takes as long as it is told to: CASES and SEED in the environment"]
+#[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "long work says how far it has come")]
 fn many_cases_agree_with_the_oracle() {
     let (cases, seed) = (number("CASES", 1_000_000), number("SEED", 1));
     let mut bytes = [0; 32];
