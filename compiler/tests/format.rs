@@ -70,4 +70,16 @@ fn whatever_is_put_wherever_it_is_written_faithfully_and_so_again() {
 fn a_quote_in_a_path_stays_one() {
     // Found by fuzzing: the word ends with its brace, quotes and all.
     assert_eq!(fault("set feed from ${lists/broken.t8t\"n.t8@feed }\n"), None);
+
+fn what_dante_has_two_words_for_is_written_once() {
+    for (text, written) in [
+        ("log: iooperation data\n", "log: data\n"),
+        ("log: connect, data, ioop # c\n", "log: connect, data  # c\n"),
+        (
+            "socks pass a { to: any  log: data iooperation connect }\n",
+            "socks pass a { to: any  log: data, connect }\n",
+        ),
+    ] {
+        assert_eq!(format(text).as_deref().ok(), Some(written), "{text}");
+    }
 }

@@ -91,6 +91,12 @@ fn prefix(address: &str, length: &str) -> Written {
         );
     };
     let most = if parsed.is_ipv4() { 32 } else { 128 };
+    if let Some((bits, port)) = length.split_once(':') {
+        return Written::Bad(
+            "a port stands behind one host, and not behind a prefix".into(),
+            Some(format!("write `to: {address}/{bits}  port: {port}`")),
+        );
+    }
     let valid = length.bytes().all(|byte| byte.is_ascii_digit()) && !length.is_empty();
     let Some(bits) = length.parse::<u8>().ok().filter(|&bits| valid && bits <= most) else {
         let kind = if parsed.is_ipv4() { "IPv4" } else { "IPv6" };

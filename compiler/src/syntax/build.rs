@@ -165,6 +165,9 @@ impl<'t, 'd> Builder<'t, 'd> {
                     let text = inner.as_str().trim();
                     self.report("RS0101", at, format!("expected a value, found `{text}`"));
                 }
+                Rule::word
+                    if !self.behind_comma(at) && !values.include.is_empty() && self.joint("", &inner, at) => {
+                }
                 Rule::word if blame::mark(inner.as_str()) == Some("except") && !self.behind_comma(at) => {
                     let text = inner.as_str();
                     self.report(

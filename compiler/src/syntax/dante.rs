@@ -98,6 +98,13 @@ pub(super) fn port_entry(
         (_, Some((true, range))) => (true, range.to_string().into(), port.span.start),
         // The range says what the operator and the number say together.
         (_, Some((false, range))) => (false, range.to_string().into(), op.span.start),
+        (_, None) if service(&port.text).is_some() || port.text.parse::<u16>().is_ok() => {
+            let end = if matches!(&*op.text, ">" | "gt") { "above" } else { "below" };
+            builder
+                .report("RS0106", span, format!("no port is {end} `{}`", port.text))
+                .help_last("ports are 0 to 65535; write those that are meant, as in `port: 1024-65535`");
+            return None;
+        }
         (_, None) => {
             builder
                 .report("RS0106", port.span, format!("`{}` is no port", port.text))

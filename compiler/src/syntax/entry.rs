@@ -43,6 +43,9 @@ impl<'t> Builder<'t, '_> {
             let at = key.span.to(*clause);
             return vec![self.port_of_another(&key, at)];
         }
+        if key.is("log") {
+            once_each(&mut values);
+        }
         let span = Span { end: end.end.max(key.span.end), ..span };
         let entry = Entry { not, key, values, span, dante: false };
         let second = clause.and_then(|(span, op, word)| dante::port_entry(&entry, span, &op, word, self));
@@ -57,10 +60,18 @@ impl<'t> Builder<'t, '_> {
     ) -> Option<(Span, Word, Word)> {
         let mut clause: Option<(Span, Word, Word)> = None;
         let mut end: Option<u32> = None;
-        for inner in pair.into_inner() {
+        let mut inners = pair.into_inner().peekable();
+        while let Some(inner) = inners.next() {
             let at = self.span(&inner);
             if inner.as_rule() == Rule::COMMENT {
                 continue;
+            }
+            if values.include.is_empty() && inner.as_str() == "not" {
+                let next = inners.peek().map(|next| self.span(next));
+                if let Some(next) = next.filter(|next| !self.between(at.end, next.start).contains(',')) {
+                    self.not_behind(key, at, next, values);
+                    return clause;
+                }
             }
             let spaced = end.is_some_and(|end| !self.between(end, at.start).contains(','));
             end = Some(at.end);
@@ -87,7 +98,7 @@ impl<'t> Builder<'t, '_> {
                         _ => None,
                     };
                 }
-                Rule::word if spaced && self.stray(key, &inner, at) => {
+                Rule::word if spaced && (self.joint(key, &inner, at) || self.stray(key, &inner, at)) => {
                     let text = inner.as_str();
                     values.include.push(Word { text: text.into(), span: at, form: Form::Broken });
                     // What follows belongs to the word that could not be read.
@@ -102,6 +113,31 @@ impl<'t> Builder<'t, '_> {
         clause
     }
 
+    /// `to: not 9.9.9.9`, which other languages have.
+    fn not_behind(&mut self, key: &str, at: Span, next: Span, values: &mut Values) {
+        let value = self.under(next).to_owned();
+        self.report("RS0101", at, "a `not` behind its key")
+            .help_last(format!("it stands before: `not {key}: {value}`"));
+        values.include.push(Word { text: "not".into(), span: at, form: Form::Broken });
+    }
+
+    /// `a or b`, `a and b`. If it is one of these it is reported.
+    pub(super) fn joint(&mut self, key: &str, pair: &Pair<'t, Rule>, at: Span) -> bool {
+        let text = pair.as_str();
+        let help = match text {
+            "or" | "|" | "||" => "values are parted by commas, and one of them must hold",
+            "and" | "&" | "&&" => {
+                "values are parted by commas, and one of them must hold; what must hold beside it has a key of its own"
+            }
+            _ => return false,
+        };
+        if key == "note" {
+            return false;
+        }
+        self.report("RS0101", at, format!("expected `,` behind a value, found `{text}`")).help_last(help);
+        true
+    }
+
     /// What stands behind `except`.
     fn excluded(&mut self, key: &str, pair: Pair<'t, Rule>, values: &mut Values) {
         let whole = self.span(&pair);
@@ -114,6 +150,11 @@ impl<'t> Builder<'t, '_> {
             match inner.as_rule() {
                 Rule::COMMENT => {}
                 Rule::kw_except => values.but = Some(at),
+                Rule::word if spaced && self.joint(key, &inner, at) => {
+                    let text = inner.as_str();
+                    nested.include.push(Word { text: text.into(), span: at, form: Form::Broken });
+                    break;
+                }
                 Rule::word | Rule::regex | Rule::string if spaced && matches!(key, "from" | "to") => {
                     end = Some(at.end);
                     self.missing_comma(at, &mut nested);
@@ -338,6 +379,16 @@ impl<'t> Builder<'t, '_> {
         };
         self.report("RS0101", key.span, message);
     }
+}
+
+/// Each value once: Dante has two words for `data`.
+fn once_each(values: &mut Values) {
+    let mut seen: Vec<Box<str>> = Vec::new();
+    values.include.retain(|word| {
+        let first = !seen.contains(&word.text);
+        seen.push(word.text.clone());
+        first
+    });
 }
 
 fn unescape(text: &str) -> String {
