@@ -4,6 +4,7 @@
 //! resolved here: the addresses of a name come with the request, or it is judged without.
 
 mod flip;
+mod plan;
 mod term;
 mod text;
 mod words;

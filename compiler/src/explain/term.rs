@@ -86,7 +86,13 @@ pub(super) fn of_conditions(
     when.terms.iter().map(|term| of_term(model, stage, term, sample, facts)).collect()
 }
 
-fn of_term(model: &Model, stage: Stage, term: &Term, sample: &Sample, facts: &Facts<'_>) -> TermView {
+pub(super) fn of_term(
+    model: &Model,
+    stage: Stage,
+    term: &Term,
+    sample: &Sample,
+    facts: &Facts<'_>,
+) -> TermView {
     let not = if term.negated { "not " } else { "" };
     let truth = oracle::term(model, term, facts);
     let through = match &term.test {
@@ -223,7 +229,7 @@ fn of_item(model: &Model, item: &SetItem, target: &Target<'_>) -> Through {
     }
 }
 
-fn value(model: &Model, item: &SetItem) -> String {
+pub(super) fn value(model: &Model, item: &SetItem) -> String {
     let written = model.sources.text(item.span).split_whitespace().collect::<Vec<_>>().join(" ");
     if !written.is_empty() {
         return written;

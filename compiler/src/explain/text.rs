@@ -1,6 +1,6 @@
 //! The explanation as text, one fact a line.
 
-use super::{Explanation, Holds, Judged, Miss, Outcome, RuleView, TermView};
+use super::{Explanation, Holds, Judged, Miss, Outcome, RuleView, TermView, plan};
 use crate::request::Command;
 use crate::sample::Sample;
 use std::fmt;
@@ -151,8 +151,17 @@ impl Explanation {
             };
             line(f, "otherwise", format_args!("{verb} by {then}, {if_not}"))?;
         }
-        for (at, change) in self.flip.changes.iter().enumerate() {
-            line(f, if at == 0 { "change" } else { "" }, change)?;
+        if let Some(judged) = &self.flip.beyond {
+            line(f, "beyond", plan::beyond(judged))?;
+        }
+        let mut head = "change";
+        if self.flip.changes.len() > 1 {
+            line(f, head, "all of:")?;
+            head = "";
+        }
+        for change in &self.flip.changes {
+            line(f, head, change)?;
+            head = "";
         }
         Ok(())
     }
