@@ -8,7 +8,8 @@ use crate::resolve::Resolver;
 use crate::session::{SessionView, UnixMicros};
 use rustsocks_compiler::Policy;
 use rustsocks_compiler::explain::{self, Explanation, Holds, Outcome, Words};
-use rustsocks_compiler::model::Timestamp;
+use rustsocks_compiler::model::{Model, Test, Timestamp};
+use rustsocks_compiler::request::{Command, ProxyProtocol};
 use rustsocks_compiler::sample::Sample;
 use rustsocks_compiler::source::Span;
 use std::net::SocketAddr;
@@ -132,6 +133,14 @@ fn hypothetical(args: &Args) -> Result<Exit, Failure> {
         time: args.time.clone(),
     };
     let mut sample = words.read(policy.model()).map_err(Failure::usage)?;
+    possible(args, policy.model(), &sample)?;
+    if let Some(listener) = args.listen.as_deref().filter(|name| !is_named(policy.model(), name))
+        && !args.source.resolve()?.listeners.iter().any(|one| one.name == listener)
+    {
+        complain(format_args!(
+            "rustsocks: note: neither the settings nor the policy have a listener `{listener}`"
+        ));
+    }
     if args.time.is_none() {
         sample.time = Timestamp(UnixMicros::now().0 / 1_000_000);
     }
@@ -145,6 +154,72 @@ fn hypothetical(args: &Args) -> Result<Exit, Failure> {
     Ok(show(args, &policy, &sample, None))
 }
 
+/// Whether a condition of a rule of the policy is such a one.
+fn has_test(model: &Model, is_it: impl Fn(&Test) -> bool) -> bool {
+    let mut blocks = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
+    blocks.any(|when| when.terms.iter().any(|term| is_it(&term.test)))
+}
+
+/// Whether a rule of the policy names a listener.
+fn is_named(model: &Model, listener: &str) -> bool {
+    has_test(model, |test| match test {
+        Test::Listen(names) => names.iter().any(|name| &**name == listener),
+        _ => false,
+    })
+}
+
+/// Refuses flags that contradict each other: no client can ask so.
+fn possible(args: &Args, model: &Model, sample: &Sample) -> Result<(), Failure> {
+    let no = |why: String| Err(Failure::usage(why));
+    if let (Some(port), Some(to)) = (args.port, &args.to)
+        && port != sample.port
+    {
+        return no(format!(
+            "`--to {to}` has the port {} and `--port` says {port}; say one of them",
+            sample.port
+        ));
+    }
+    if !args.address.is_empty() && sample.name().is_none() {
+        let to = args.to.as_deref().map_or_else(|| "no `--to`".into(), |to| format!("`--to {to}`"));
+        return no(format!("`--address` says what a name resolves to, and {to} is no name; leave it out"));
+    }
+    let carried = match sample.proxy_protocol {
+        ProxyProtocol::Socks5 => true,
+        ProxyProtocol::Socks4 => !matches!(sample.command, Command::UdpAssociate | Command::UdpReply),
+        ProxyProtocol::Http => sample.command == Command::Connect,
+    };
+    if !carried {
+        let (protocol, command) = (sample.proxy_protocol, sample.command);
+        return no(format!(
+            "there is no `{command}` in `{protocol}`: SOCKS 4 has no datagrams, HTTP only `connect`"
+        ));
+    }
+    if let Some(user) = &args.user
+        && !sample.method.method.names_a_user()
+    {
+        let method = &sample.method;
+        return no(format!(
+            "`--method {method}` tells no user, so nobody is `{user}` by it; leave one of them out"
+        ));
+    }
+    // A group of the system may be called as one of the policy, but then a rule asks for it.
+    let is_asked = |group: &str| {
+        has_test(model, |test| match test {
+            Test::Group(names) => names.iter().any(|name| &**name == group),
+            _ => false,
+        })
+    };
+    match args.group.iter().find(|name| !is_asked(name)).and_then(|name| model.group(name)) {
+        Some(group) => no(format!(
+            "`{0}` is a group of the policy: its members are those that the policy names, such as `--user {1}`; \
+             `--group` is for groups of the system",
+            group.name,
+            group.members.first().map_or("NAME", |member| &**member)
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The policy of a file or of the settings; `None` after its errors have been told.
 pub(super) fn load(path: Option<&PathBuf>, source: &SourceOptions) -> Result<Option<Arc<Policy>>, Failure> {
     let mut settings = source.resolve()?;
@@ -155,8 +230,7 @@ pub(super) fn load(path: Option<&PathBuf>, source: &SourceOptions) -> Result<Opt
         settings.policy.path = Some(path.clone());
     }
     // What breaks its own tests can be explained all the same.
-    settings.policy.tests_on_reload = false;
-    match PolicySource::new(&settings).load(None).0 {
+    match PolicySource::new(&settings).for_questions().load(None).0 {
         Ok(loaded) => Ok(Some(loaded.policy)),
         Err(rejected) => {
             tell(&rejected);
@@ -276,7 +350,7 @@ fn revision(args: &Args, source: &Source, digest: &str) -> Result<(Arc<Policy>, 
         }
     };
     let settings = args.source.resolve()?;
-    let policy = PolicySource::new(&settings).of_texts(texts).map_err(|rejected| {
+    let policy = PolicySource::new(&settings).for_questions().of_texts(texts).map_err(|rejected| {
         tell(&rejected);
         Failure::config("the policy of then is not one for this version, or lacks a list")
     })?;

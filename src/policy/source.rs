@@ -23,7 +23,7 @@ pub type Seen = BTreeMap<PathBuf, Stamp>;
 #[derive(Clone, Debug)]
 pub struct PolicySource {
     path: Option<PathBuf>,
-    listeners: Vec<Arc<str>>,
+    listeners: Option<Vec<Arc<str>>>,
     max_text: u64,
     max_list: u64,
     tests: bool,
@@ -57,11 +57,19 @@ impl PolicySource {
     pub fn new(settings: &Settings) -> Self {
         Self {
             path: settings.policy.path.clone(),
-            listeners: settings.listeners.iter().map(|listener| listener.name.as_str().into()).collect(),
+            listeners: Some(
+                settings.listeners.iter().map(|listener| listener.name.as_str().into()).collect(),
+            ),
             max_text: settings.policy.max_text.0,
             max_list: settings.policy.max_list.0,
             tests: settings.policy.tests_on_reload,
         }
+    }
+
+    /// The same for questions about a policy, which may be that of another machine: it may name
+    /// listeners that the settings here do not have.
+    pub fn for_questions(self) -> Self {
+        Self { listeners: None, tests: false, ..self }
     }
 
     /// Where it comes from, for people.
@@ -99,11 +107,7 @@ impl PolicySource {
     }
 
     fn facts(&self) -> HostFacts {
-        HostFacts {
-            addresses: host::addresses(),
-            listeners: Some(self.listeners.clone()),
-            zone: host::zone(),
-        }
+        HostFacts { addresses: host::addresses(), listeners: self.listeners.clone(), zone: host::zone() }
     }
 
     /// What has no error, and keeps what its own tests and promises say, can be put in force.
