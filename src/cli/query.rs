@@ -4,7 +4,7 @@ use super::source::SourceOptions;
 use super::{Exit, Failure, diff, print};
 use rustsocks_compiler::analysis::{self, Area, Reachable};
 use rustsocks_compiler::diagnostic::Level;
-use rustsocks_compiler::model::{HostFacts, Model};
+use rustsocks_compiler::model::{Builtin, HostFacts, Model};
 use rustsocks_compiler::source::{LoadError, Loader};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -57,9 +57,9 @@ pub struct Args {
 /// # Errors
 /// The question cannot be read, or the policy.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let question = question(args)?;
     let source = SourceOptions { settings: args.settings.clone(), ..SourceOptions::default() };
     let Some(policy) = super::explain::load(args.policy.as_ref(), &source)? else { return Ok(Exit::Config) };
+    let question = question(args, policy.model())?;
     let asked = ask(policy.model(), &question)?;
     let Some(invariant) = asked.invariants.last() else {
         return Err(Failure::usage(format!("`{question}` is no question")));
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// The conditions that are asked about, in the language.
-fn question(args: &Args) -> Result<String, Failure> {
+fn question(args: &Args, model: &Model) -> Result<String, Failure> {
     let flags = [
         ("user", &args.user),
         ("group", &args.group),
@@ -85,7 +85,7 @@ fn question(args: &Args) -> Result<String, Failure> {
     let mut said: Vec<(String, String)> =
         flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
     let words = args.question.join(" ");
-    said.extend(read(&words)?);
+    said.extend(read(&words, model)?);
     if said.is_empty() {
         return Err(Failure::usage("say what is asked, such as `rustsocks query who can reach 10.0.0.5:22`"));
     }
@@ -94,7 +94,7 @@ fn question(args: &Args) -> Result<String, Failure> {
 }
 
 /// A question in English, as keys and values.
-fn read(words: &str) -> Result<Vec<(String, String)>, Failure> {
+fn read(words: &str, model: &Model) -> Result<Vec<(String, String)>, Failure> {
     let words = words.trim().trim_end_matches('?').trim();
     if words.is_empty() {
         return Ok(Vec::new());
@@ -103,36 +103,40 @@ fn read(words: &str) -> Result<Vec<(String, String)>, Failure> {
         let (key, value) = words.split_once(": ").unwrap_or((words, ""));
         return Ok(vec![(key.to_owned(), value.to_owned())]);
     }
-    let parts: Vec<&str> = words.split_whitespace().collect();
-    let no = || {
-        Failure::usage(format!(
-            "`{words}` is no question that is understood; try `who can reach HOST`, `what can USER reach`, \
-             `can USER reach HOST`, or the flags `--user`, `--from` and `--to`"
-        ))
-    };
-    let (who, what) = match parts.as_slice() {
-        ["who", "can", "reach", what @ ..] if !what.is_empty() => (None, Some(what.join(" "))),
-        ["what", "can", who, "reach"] => (Some(*who), None),
-        ["can" | "could", who, "reach", what @ ..] if !what.is_empty() => (Some(*who), Some(what.join(" "))),
+    let parts: Vec<&str> = words.split_whitespace().map(plain).collect();
+    let (who, what): (&[&str], &[&str]) = match parts.as_slice() {
+        ["who", "can" | "could", "reach", what @ ..] if !what.is_empty() => (&[], what),
+        ["what", "can" | "could", who @ .., "reach"] if !who.is_empty() => (who, &[]),
+        ["can" | "could", "group", who, "reach", what @ ..] if !what.is_empty() => (&["group", who], what),
+        ["can" | "could", "user", who, "reach", what @ ..] if !what.is_empty() => (&["user", who], what),
+        ["can" | "could", who, "reach", what @ ..] if !what.is_empty() => (&[who], what),
         ["is", "any" | "anyone", "client" | "able", rest @ ..] => match rest {
             ["able", "to", "reach", what @ ..] | ["to", "reach", what @ ..] if !what.is_empty() => {
-                (None, Some(what.join(" ")))
+                (&[], what)
             }
-            _ => return Err(no()),
+            _ => return Err(not_understood(words)),
         },
-        _ => return Err(no()),
+        _ => return Err(not_understood(words)),
     };
     let mut said = Vec::new();
     match who {
-        None | Some("anyone" | "anybody" | "someone" | "somebody") => {}
-        Some("nobody") => said.push(("user".into(), "none".into())),
-        Some(who) if is_address(who) => {
-            said.push(("from".into(), who.into()));
+        [] | ["anyone" | "anybody" | "someone" | "somebody"] => {}
+        ["nobody"] => said.push(("user".into(), "none".into())),
+        ["group", group] => said.push(match model.group(group.trim_start_matches('@')) {
+            Some(group) => ("user".into(), format!("@{}", group.name)),
+            None => ("group".into(), (*group).to_owned()),
+        }),
+        [who] if is_address(who) => {
+            said.push(("from".into(), (*who).to_owned()));
         }
-        Some(who) => said.push(("user".into(), who.into())),
+        [who] | ["user", who] => said.push(("user".into(), (*who).to_owned())),
+        _ => return Err(not_understood(words)),
     }
-    let what = what.map(|what| if what == "metadata addresses" { "@metadata".to_owned() } else { what });
-    said.extend(what.filter(|what| what != "anything").map(|what| ("to".into(), what)));
+    match what {
+        [] | ["anything"] if said.is_empty() => said.push(("to".into(), "any".into())),
+        [] | ["anything"] => {}
+        what => said.push(("to".into(), target(what, model))),
+    }
     Ok(said)
 }
 
@@ -140,6 +144,33 @@ fn read(words: &str) -> Result<Vec<(String, String)>, Failure> {
 fn is_address(who: &str) -> bool {
     let bare = who.strip_prefix('[').and_then(|who| who.strip_suffix(']')).unwrap_or(who);
     bare.parse::<ipnet::IpNet>().is_ok() || bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// A word of a question in small letters; any other as it is.
+fn plain(word: &str) -> &str {
+    const WORDS: [&str; 18] = [
+        "able", "any", "anybody", "anyone", "anything", "can", "client", "could", "group", "is", "nobody",
+        "reach", "somebody", "someone", "to", "user", "what", "who",
+    ];
+    WORDS.into_iter().find(|one| one.eq_ignore_ascii_case(word)).unwrap_or(word)
+}
+
+/// What is asked for, as a rule writes it: the name of a set stands for the set.
+fn target(what: &[&str], model: &Model) -> String {
+    let is_set =
+        |word: &str| Builtin::named(word).is_some() || model.sets.iter().any(|set| &*set.name == word);
+    match what {
+        [word] | [word, "addresses"] if is_set(word) => format!("@{word}"),
+        what => what.join(" "),
+    }
+}
+
+fn not_understood(words: &str) -> Failure {
+    Failure::usage(format!(
+        "`{words}` is no question that is understood; try `who can reach TARGET`, `what can WHO reach` or \
+         `can WHO reach TARGET`, where WHO is a user, `@group`, `group NAME`, `anyone`, `nobody` or an address \
+         of clients, and TARGET is a host, a network or a set; or the flags `--user`, `--group`, `--from` and `--to`"
+    ))
 }
 
 /// The policy with the question as its last promise: so it is read as the language reads it.

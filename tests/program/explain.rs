@@ -81,6 +81,41 @@ fn a_word_that_cannot_be_read_is_named_with_how_it_is_written() {
 }
 
 #[test]
+fn flags_that_contradict_each_other_are_refused() {
+    for (flags, why) in [
+        (&["--to", "8.8.8.8:53", "--port", "54"][..], "say one of them"),
+        (&["--to", "8.8.8.8", "--address", "1.1.1.1"], "is no name"),
+        (&["--to", "a.com", "--proxyprotocol", "socks4", "--command", "udpassociate"], "has no datagrams"),
+        (&["--to", "a.com", "--proxyprotocol", "http", "--command", "bind"], "HTTP only `connect`"),
+        (&["--to", "a.com", "--user", "alice", "--method", "none"], "tells no user"),
+        (&["--to", "a.com", "--user", "alice", "--group", "oncall"], "is a group of the policy"),
+    ] {
+        let said = said("explain", &[&["explain", "--offline"], &OFFICE[..], flags].concat());
+        assert!(said.code() == 2 && said.err.contains(why) && said.out.is_empty(), "{flags:?}: {said:?}");
+    }
+    let same = ["explain", "--to", "8.8.8.8:53", "--port", "53", "--policy", "office.policy"];
+    assert_eq!(said("explain", &same).code(), 1);
+}
+
+#[test]
+fn a_listener_of_another_machine_can_be_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("a.policy");
+    std::fs::write(&policy, "policy 1\nsocks pass { listen: ext }\n").unwrap();
+    let policy = policy.to_str().unwrap();
+    let ask = |flags: &[&str]| {
+        said("explain", &[&["explain", "--policy", policy, "--to", "8.8.8.8"], flags].concat())
+    };
+    let ext = ask(&["--listen", "ext"]);
+    assert_eq!((ext.code(), &*ext.err), (0, ""), "{ext:?}");
+    assert_eq!(ask(&[]).code(), 1);
+    let unknown = ask(&["--listen", "xet"]);
+    assert!(unknown.code() == 1 && unknown.err.contains("have a listener `xet`"), "{unknown:?}");
+    assert_eq!(said("diff", &["diff", policy, policy]).code(), 0);
+    assert_eq!(said("query", &["query", "--policy", policy, "who can reach 8.8.8.8"]).code(), 0);
+}
+
+#[test]
 fn what_a_change_changes_is_shown_with_what_is_newly_passed_first() {
     check("diff", "changed.txt", 1, &["diff", "old.policy", "new.policy"]);
     check("diff", "changed.json", 1, &["diff", "old.policy", "new.policy", "--json"]);
@@ -133,8 +168,19 @@ fn who_can_reach_what_is_answered_with_witnesses() {
         let bracketed = answer(&["who can reach", &format!("[{inner}]:{port}")]);
         assert_eq!(bracketed, answer(&["--to", inner, "--port", port]), "{inner}");
     }
+    for (question, means) in [
+        ("can anyone reach metadata", "to: @metadata  (proved)"),
+        ("Who can reach company", "to: @company  through"),
+        ("what can anyone reach", "to: any  through"),
+        ("What can group staff reach?", "group: staff  through"),
+        ("what can group oncall reach", "user: @oncall  through"),
+    ] {
+        let said = said("query", &["query", "--policy", "../explain/office.policy", question]);
+        assert!(said.out.contains(means) && said.err.is_empty(), "{question}: {said:?}");
+    }
     let said = said("query", &["query", "why", "not"]);
     assert!(said.code() == 2 && said.err.contains("is no question"), "{said:?}");
+    assert!(said.err.contains("`what can WHO reach`"), "{said:?}");
     let said = said_of_set();
     assert!(said.code() == 2 && said.err.contains("cannot be read"), "{said:?}");
 }
