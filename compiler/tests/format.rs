@@ -70,7 +70,9 @@ fn whatever_is_put_wherever_it_is_written_faithfully_and_so_again() {
 fn a_quote_in_a_path_stays_one() {
     // Found by fuzzing: the word ends with its brace, quotes and all.
     assert_eq!(fault("set feed from ${lists/broken.t8t\"n.t8@feed }\n"), None);
+}
 
+#[test]
 fn what_dante_has_two_words_for_is_written_once() {
     for (text, written) in [
         ("log: iooperation data\n", "log: data\n"),
