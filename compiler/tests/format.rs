@@ -73,6 +73,18 @@ fn a_quote_in_a_path_stays_one() {
 }
 
 #[test]
+fn days_and_hours_stay_on_one_line() {
+    // Found by fuzzing: on the next line the hours would be values of nothing.
+    for days in (20..60).step_by(5) {
+        let (all, many) = ("mon tue wed 08:00-12:00, ".repeat(3), "thu ".repeat(days));
+        assert_eq!(
+            fault(&format!("socks pass a {{ to: b.com  time: {all}{many}20:00-21:00, sun }}\n")),
+            None
+        );
+    }
+}
+
+#[test]
 fn what_dante_has_two_words_for_is_written_once() {
     for (text, written) in [
         ("log: iooperation data\n", "log: data\n"),

@@ -236,7 +236,9 @@ fn open_values(values: &Values, time: bool, keyed: bool, out: &mut Out<'_>) {
         }
         if let Some(before) = before {
             out.comments_before(word.span.start);
-            let full = !out.is_fresh() && out.column() + 1 + text.chars().count() > WIDTH;
+            // What is joined by a space stays on one line: on the next it would be something else.
+            let joined = separator(Some(before), word, time, out) == " ";
+            let full = !joined && !out.is_fresh() && out.column() + 1 + text.chars().count() > WIDTH;
             if full || out.breaks(before.span.end, word.span.start) {
                 out.end_line();
                 out.keep_gap(word.span.start);
