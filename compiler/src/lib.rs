@@ -24,6 +24,7 @@ pub mod promise;
 pub mod request;
 pub mod resolve;
 pub mod sample;
+mod settle;
 pub mod source;
 pub mod suggest;
 pub mod syntax;

@@ -10,8 +10,8 @@ use crate::diagnostic::Diagnostic;
 use crate::explain::{self, Explanation};
 use crate::lint::{self, Lint};
 use crate::model::{Case, InvariantKind, Model, RuleId, Stage, Verdict};
-use crate::oracle;
 use crate::sample::Sample;
+use crate::settle::Settled;
 use crate::source::Span;
 use std::collections::BTreeSet;
 
@@ -43,49 +43,12 @@ pub struct Played<'m> {
 
 /// Plays one request through both stages, as a connection would.
 pub fn judge(model: &Model, sample: &Sample) -> Outcome {
-    let admitted = oracle::admit(model, &sample.client());
-    let client = Outcome {
-        verdict: verdict_of(admitted.answer()),
-        stage: Stage::Client,
-        rule: admitted.rule(),
-        admitted: None,
-    };
-    if client.verdict == Verdict::Block || sample.to.is_none() {
-        return client;
-    }
-    let socks = |decision: crate::Decision| Outcome {
-        verdict: verdict_of(decision.answer()),
-        stage: Stage::Socks,
-        rule: decision.rule(),
-        admitted: client.rule,
-    };
-    if sample.name().is_some() {
-        let first = oracle::decide(model, &sample.request(None));
-        if first.answer() != Answer::NeedsAddress {
-            return socks(first);
-        }
-    }
-    let candidates: Vec<Outcome> = sample
-        .addresses
-        .iter()
-        .map(|&address| socks(oracle::decide(model, &sample.request(Some(address)))))
-        .collect();
-    let of = |wanted: Verdict| candidates.iter().find(|one| one.verdict == wanted).copied();
-    let blocked = of(Verdict::Block);
-    let passed = of(Verdict::Pass);
-    let chosen = if model.strict { blocked.or(passed) } else { passed.or(blocked) };
-    chosen.unwrap_or(Outcome {
-        verdict: Verdict::Block,
-        stage: Stage::Socks,
-        rule: None,
-        admitted: client.rule,
-    })
-}
-
-fn verdict_of(answer: Answer) -> Verdict {
+    let Settled { stage, answer, rule, admitted, .. } = Settled::of(model, sample);
     match answer {
-        Answer::Pass => Verdict::Pass,
-        Answer::Block | Answer::NeedsAddress => Verdict::Block,
+        Answer::Pass => Outcome { verdict: Verdict::Pass, stage, rule, admitted },
+        Answer::Block => Outcome { verdict: Verdict::Block, stage, rule, admitted },
+        // A name without addresses is never dialled.
+        Answer::NeedsAddress => Outcome { verdict: Verdict::Block, stage, rule: None, admitted },
     }
 }
 

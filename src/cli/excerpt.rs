@@ -32,10 +32,9 @@ impl Excerpt {
         let name = sources.file(file).map(|source| source.name().clone()).unwrap_or_default();
         let mut excerpt =
             Self { name, text: String::new(), lines: Vec::new(), pieces: Vec::new(), columns: Vec::new() };
-        let spans: Vec<(Span, Range<usize>)> = spans
-            .iter()
-            .map(|span| (*span, short(text, floor(text, span.start)..floor(text, span.end))))
-            .collect();
+        let floor = |offset: u32| text.floor_char_boundary(offset as usize);
+        let spans: Vec<(Span, Range<usize>)> =
+            spans.iter().map(|span| (*span, short(text, floor(span.start)..floor(span.end)))).collect();
         let mut lines: BTreeMap<usize, Range<usize>> = BTreeMap::new();
         for (span, bytes) in &spans {
             let first = sources.place(*span).line.saturating_sub(1) as usize;
@@ -85,7 +84,8 @@ impl Excerpt {
         }
         let mut at = line.start;
         for range in kept {
-            let (start, until) = (floor(text, range.start).max(at), floor(text, range.end).max(at));
+            let (start, until) =
+                (text.floor_char_boundary(range.start).max(at), text.floor_char_boundary(range.end).max(at));
             if start > at {
                 self.text.push_str(CUT);
             }
@@ -160,11 +160,6 @@ fn around(text: &str, first: usize, span: &Range<usize>, lines: &mut BTreeMap<us
         }
         (number, at) = (number + 1, end);
     }
-}
-
-fn floor(text: &str, offset: impl TryInto<usize>) -> usize {
-    let offset = offset.try_into().unwrap_or(usize::MAX).min(text.len());
-    (0..=offset).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// What stands for what is left out.

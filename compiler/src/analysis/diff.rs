@@ -77,7 +77,7 @@ pub struct Pair<'p> {
     /// the same, or [`NONE`].
     twins: [Vec<usize>; 2],
     /// Of each stage: the rules that only the old policy has, and that only the new one has.
-    unshared: [(Vec<usize>, Vec<usize>); 2],
+    unshared: [[Vec<usize>; 2]; 2],
     describer: OnceLock<Describer>,
 }
 
@@ -93,8 +93,9 @@ impl<'p> Pair<'p> {
         let seeds = [RandomState::default(), RandomState::default()];
         let keys =
             STAGES.map(|stage| (Keys::of(old.judge(stage), &seeds), Keys::of(new.judge(stage), &seeds)));
-        let twins = keys.each_ref().map(|(old, new)| old.twins(new));
-        let unshared = keys.each_ref().map(|(old, new)| (old.without(new), new.without(old)));
+        let twins = keys.each_ref().map(|(old, new)| [old.twins(new), new.twins(old)]);
+        let unshared = twins.each_ref().map(|of_both| of_both.each_ref().map(|twins| alone(twins)));
+        let twins = twins.map(|[old, _]| old);
         Self { policies, twins, unshared, old, new, describer: OnceLock::new() }
     }
 
@@ -149,7 +150,7 @@ impl<'p> Pair<'p> {
     /// share and those that these meet.
     pub fn diff(&self) -> Diff {
         let mut comparison = Comparison { pair: self, found: Vec::new(), complete: true, left: BUDGET };
-        for (stage, (gone, come)) in STAGES.into_iter().zip(&self.unshared) {
+        for (stage, [gone, come]) in STAGES.into_iter().zip(&self.unshared) {
             comparison.stage(stage, gone, come);
         }
         let mut differences = comparison.found;
@@ -163,8 +164,8 @@ pub fn diff(old: &Policy, new: &Policy) -> Diff {
     Pair::new(old, new).diff()
 }
 
-/// The ranks of rules by digests of what they say, in the order of these and of ranks. Nobody can write rules of
-/// one digest, since it is under a seed that is drawn for each comparison.
+/// The ranks of rules by digests of what they say, in the order of these and of ranks. Nobody can
+/// write rules of one digest, since it is under a seed that is drawn for each comparison.
 #[derive(Debug)]
 struct Keys {
     of: Vec<([u64; 2], usize)>,
@@ -198,12 +199,11 @@ impl Keys {
         }
         twins
     }
+}
 
-    /// The ranks that only these have: equal rules are equal wherever they stand.
-    fn without(&self, others: &Self) -> Vec<usize> {
-        let twins = self.twins(others);
-        (0..twins.len()).filter(|&rank| twins.get(rank) == Some(&NONE)).collect()
-    }
+/// The ranks that have no twin: equal rules are equal wherever they stand.
+fn alone(twins: &[usize]) -> Vec<usize> {
+    (0..).zip(twins).filter(|(_, twin)| **twin == NONE).map(|(rank, _)| rank).collect()
 }
 
 struct Comparison<'a> {
@@ -305,7 +305,7 @@ impl Comparison<'_> {
                             old: ids.0,
                             new: ids.1,
                             witness,
-                            region: both.clone(),
+                            region: both,
                             ranks: (old, new),
                         });
                     }

@@ -7,8 +7,9 @@ use crate::model::{Conditions, Host, Model, Rule, RuleId, SetExpr, SetItem, Stag
 use crate::oracle::{self, Facts, Truth};
 use crate::request::{Request, Target};
 use crate::sample::Sample;
+use crate::settle::Settled;
+use crate::syntax::quoted;
 use std::cmp::Reverse;
-use std::net::IpAddr;
 
 /// What lets a blocked request pass.
 #[derive(Debug, Default)]
@@ -26,8 +27,8 @@ pub(super) fn of(model: &Model, sample: &Sample) -> Plan {
     let mut trial = model.clone();
     let mut plan = Plan::default();
     let first = Settled::of(&trial, sample);
+    let mut now = first;
     for _ in 0..MAX_ROUNDS {
-        let now = Settled::of(&trial, sample);
         let is_beyond = now.stage != first.stage || now.answer != first.answer;
         if is_beyond && now.answer != Answer::Pass && plan.beyond.is_none() {
             plan.beyond = Some(judged(&trial, now.stage, now.answer, now.rule));
@@ -35,42 +36,9 @@ pub(super) fn of(model: &Model, sample: &Sample) -> Plan {
         if now.answer != Answer::Block || !plan.round(&mut trial, sample, &now) {
             break;
         }
+        now = Settled::of(&trial, sample);
     }
     plan
-}
-
-/// Which stage says what of a request, of which address and by which rule.
-struct Settled {
-    stage: Stage,
-    answer: Answer,
-    address: Option<IpAddr>,
-    rule: Option<RuleId>,
-}
-
-impl Settled {
-    fn of(model: &Model, sample: &Sample) -> Self {
-        let admitted = oracle::admit(model, &sample.client());
-        if admitted.answer() == Answer::Block || sample.to.is_none() {
-            let (answer, rule) = (admitted.answer(), admitted.rule());
-            return Self { stage: Stage::Client, answer, address: None, rule };
-        }
-        let ask = |address| {
-            let decision = oracle::decide(model, &sample.request(address));
-            Self { stage: Stage::Socks, answer: decision.answer(), address, rule: decision.rule() }
-        };
-        if sample.name().is_some() {
-            let name = ask(None);
-            if name.answer != Answer::NeedsAddress || sample.addresses.is_empty() {
-                return name;
-            }
-        }
-        let mut each: Vec<Self> = sample.addresses.iter().map(|&address| ask(Some(address))).collect();
-        let wanted = if model.strict { Answer::Block } else { Answer::Pass };
-        match each.iter().position(|one| one.answer == wanted) {
-            Some(at) => each.swap_remove(at),
-            None => each.into_iter().next().unwrap_or_else(|| ask(None)),
-        }
-    }
 }
 
 impl Plan {
@@ -170,7 +138,7 @@ fn written(word: &str) -> String {
     if is_bare && !is_reserved {
         return word.to_owned();
     }
-    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+    quoted(word)
 }
 
 /// What keeps a rule from matching.

@@ -7,6 +7,7 @@ use crate::syntax::ast::{
     Block, Body, BodyValues, Case, Default, Definition, DefinitionKind, Entry, Except, File, Form, Member,
     Rule, Statement, StatementKind, Test, Values, Word,
 };
+use crate::syntax::quoted;
 
 /// The whole text.
 pub(super) fn file(file: &File, mut out: Out<'_>) -> String {
@@ -353,8 +354,6 @@ fn written(word: &Word, out: &Out<'_>) -> String {
 fn path(word: &Word, out: &Out<'_>) -> String {
     match word.form {
         Form::Quoted => out.under(word.span).to_owned(),
-        Form::Bare | Form::Broken | Form::Regex => {
-            format!("\"{}\"", word.text.replace('\\', "\\\\").replace('"', "\\\""))
-        }
+        Form::Bare | Form::Broken | Form::Regex => quoted(&word.text),
     }
 }

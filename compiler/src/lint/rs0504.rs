@@ -66,13 +66,9 @@ fn difference<'t>(text: &str, formatted: &'t str) -> Option<(usize, &'t str)> {
         return None;
     }
     let equal = text.bytes().zip(formatted.bytes()).take_while(|(one, other)| one == other).count();
-    let line = text.get(..equal).or_else(|| text.get(..floor(text, equal))).and_then(|same| same.rfind('\n'));
+    let line = text.get(..text.floor_char_boundary(equal)).and_then(|same| same.rfind('\n'));
     let start = line.map_or(0, |at| at + 1);
     Some((start, formatted.get(start..)?))
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn size(at: usize) -> u32 {

@@ -31,32 +31,43 @@ pub(super) struct Names {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Group {
-    /// A mark in each byte: 0 for an empty place, else some bits of a hash. The last four are none.
-    marks: [u64; 2],
+    marks: Marks,
     /// Where the entry of each mark stands in the text.
     places: [u32; SLOTS],
 }
+
+/// A mark in each byte: 0 for an empty place, else some bits of a hash. The last four are none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks([u64; 2]);
 
 const SLOTS: usize = 12;
 /// The places that no group has.
 const NEVER: u64 = 0x8080_8080_0000_0000;
 
-impl Group {
+impl Marks {
     /// The entries that may have a mark; with 0, the empty places.
-    fn having(&self, mark: u8) -> impl Iterator<Item = usize> + use<> {
-        let [first, second] = self.marks;
+    fn having(self, mark: u8) -> impl Iterator<Item = usize> {
+        let Self([first, second]) = self;
         let second = matching(second, mark) & !NEVER;
         slots(matching(first, mark)).chain(slots(second).map(|slot| slot + 8))
     }
 
     /// Whether a place is empty, so that nothing went on to the next group.
-    fn has_room(&self) -> bool {
-        let [first, second] = self.marks;
+    fn has_room(self) -> bool {
+        let Self([first, second]) = self;
         matching(first, 0) | matching(second, 0) & !NEVER != 0
     }
 
+    fn is_taken(self, slot: usize) -> bool {
+        let Self(words) = self;
+        words.get(slot / 8).is_some_and(|word| (word >> (8 * (slot % 8))) & 0xff != 0)
+    }
+}
+
+impl Group {
     fn set(&mut self, slot: usize, mark: u8, place: u32) {
-        if let Some(word) = self.marks.get_mut(slot / 8) {
+        let Marks(words) = &mut self.marks;
+        if let Some(word) = words.get_mut(slot / 8) {
             *word |= u64::from(mark) << (8 * (slot % 8));
         }
         if let Some(at) = self.places.get_mut(slot) {
@@ -160,7 +171,7 @@ impl Names {
         let mut at = group_of(hash, self.groups.len());
         loop {
             let group = self.groups.get(at)?;
-            for slot in group.having(mark) {
+            for slot in group.marks.having(mark) {
                 let known = group.places.get(slot).and_then(|&place| self.entry(place));
                 if let Some((text, kind, _)) = known
                     && text == name
@@ -171,7 +182,7 @@ impl Names {
             if new == 0 {
                 return None;
             }
-            if let Some(slot) = group.having(0).next() {
+            if let Some(slot) = group.marks.having(0).next() {
                 return Some(Vacancy { group: at, slot, kind: new, tag: line << 2 | u32::from(kind) });
             }
             at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
@@ -245,8 +256,7 @@ impl Names {
         let mut at = asked.at;
         let mut marks = asked.marks;
         loop {
-            let seen = Group { marks, places: [0; SLOTS] };
-            for slot in seen.having(mark) {
+            for slot in marks.having(mark) {
                 let entry = self.groups.get(at)?.places.get(slot).and_then(|&place| self.entry(place));
                 if let Some((text, has, line)) = entry
                     && has & asked.kind != 0
@@ -255,7 +265,7 @@ impl Names {
                     return Some(line);
                 }
             }
-            if seen.has_room() {
+            if marks.has_room() {
                 return None;
             }
             at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
@@ -266,9 +276,7 @@ impl Names {
     /// All entries with their kinds.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, u8)> {
         let taken = self.groups.iter().flat_map(|group| {
-            let taken = (0..SLOTS).filter(|&slot| {
-                group.marks.get(slot / 8).is_some_and(|word| (word >> (8 * (slot % 8))) & 0xff != 0)
-            });
+            let taken = (0..SLOTS).filter(|&slot| group.marks.is_taken(slot));
             taken.filter_map(|slot| group.places.get(slot))
         });
         taken.filter_map(|&place| {
@@ -288,7 +296,7 @@ impl Names {
 struct Asked {
     hash: u64,
     /// The marks of its group.
-    marks: [u64; 2],
+    marks: Marks,
     at: usize,
     /// Where it starts in the name.
     start: usize,

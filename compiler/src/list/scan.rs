@@ -87,7 +87,7 @@ impl Scanner {
             // A name never ends in a number; an address does.
             let range = (bare && first.is_ascii_digit()).then(|| v4(entry)).flatten();
             if self.v4.is_empty() && range.is_some() {
-                self.v4.reserve((self.lines - self.line as usize).min(ROOM) + 1);
+                self.v4.reserve(self.room());
             }
             self.v4.extend(range.map(|(first, last)| (first, last, self.line)));
             return range.is_some();
@@ -102,8 +102,7 @@ impl Scanner {
     fn slowly(&mut self, line: &[u8]) {
         if let Some((first, last)) = v6(line) {
             if self.v6.is_empty() {
-                // Most lists are of one kind. Room that is not used takes no memory.
-                self.v6.reserve((self.lines - self.line as usize).min(ROOM) + 1);
+                self.v6.reserve(self.room());
             }
             return self.v6.push((first, last, self.line));
         }
@@ -115,6 +114,12 @@ impl Scanner {
         if !entry.is_empty() && self.add(entry).is_none() {
             self.reject(entry);
         }
+    }
+
+    /// Entries that may still come: most lists are of one kind, and room that is not used takes no
+    /// memory.
+    fn room(&self) -> usize {
+        (self.lines - self.line as usize).min(ROOM) + 1
     }
 
     fn reject(&mut self, entry: &str) {

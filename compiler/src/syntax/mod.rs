@@ -33,6 +33,11 @@ pub fn text_of(bytes: &[u8]) -> Arc<str> {
     String::from_utf8_lossy(bytes).into()
 }
 
+/// A text as the language has it in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// Reads one text. All that is wrong with its form is added to `found`.
 pub fn parse(id: FileId, text: &str, found: &mut Vec<Diagnostic>) -> ast::File {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
