@@ -150,10 +150,12 @@ fn sorted<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
         ranges.sort_unstable();
         return ranges;
     }
-    let mut order: Vec<(u64, u32)> = (0..).zip(&ranges).map(|(at, range)| (range.0.upper(), at)).collect();
+    // Both in one number, which is compared at once.
+    let key = |(at, range): (u32, &Line<N>)| u128::from(range.0.upper()) << 32 | u128::from(at);
+    let mut order: Vec<u128> = (0..).zip(&ranges).map(key).collect();
     order.sort_unstable();
     let mut sorted: Vec<Line<N>> = Vec::with_capacity(ranges.len());
-    sorted.extend(order.iter().filter_map(|&(_, at)| ranges.get(at as usize)));
+    sorted.extend(order.iter().filter_map(|key| ranges.get((key & u128::from(u32::MAX)) as usize)));
     for alike in sorted.chunk_by_mut(|a, b| a.0.upper() == b.0.upper()) {
         alike.sort_unstable();
     }

@@ -254,6 +254,16 @@ fn v6(line: &[u8]) -> Option<(u128, u128)> {
     Some((address.to_bits() & !host, address.to_bits() | host))
 }
 
+/// A hexadecimal digit; `None` for any other byte.
+const fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
 /// An IPv6 address of nothing but groups of hexadecimal digits; `None` if it is anything else.
 fn groups(address: &[u8]) -> Option<Ipv6Addr> {
     let (mut bits, mut count) = (0u128, 0);
@@ -264,18 +274,18 @@ fn groups(address: &[u8]) -> Option<Ipv6Addr> {
         (gap, rest) = (Some(0), behind);
     }
     while !rest.is_empty() {
-        let (mut group, mut digits) = (0u128, 0);
+        let (mut group, mut digits) = (0u32, 0u32);
         while let [digit, behind @ ..] = rest
-            && let Some(value) = char::from(*digit).to_digit(16)
+            && let Some(value) = hex(*digit)
         {
-            group = group << 4 | u128::from(value);
+            group = group << 4 | u32::from(value);
             digits += 1;
             rest = behind;
         }
         if !(1..=4).contains(&digits) || count == 8 {
             return None;
         }
-        bits = bits << 16 | group;
+        bits = bits << 16 | u128::from(group);
         count += 1;
         rest = match rest {
             [] => rest,
