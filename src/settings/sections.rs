@@ -98,7 +98,7 @@ section! {
         /// Records that wait to be written; when it is full the oldest way out is to drop and count.
         queue: usize = 16_384, "records";
         /// Records that are written at once.
-        batch: usize = 1_000, "records";
+        batch: usize = 500, "records";
         /// How long a record waits for others to be written with it.
         flush: Span = Span::millis(250), "time";
         /// Memory for pages of its files.

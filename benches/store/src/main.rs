@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-const BATCH: u64 = 1_000;
+/// As the server writes them where much happens: the default of `store.batch`.
+const BATCH: u64 = 500;
 const USERS: u64 = 2_000;
 /// When the first record begins.
 const EPOCH: UnixMicros = UnixMicros(1_764_288_000_000_000);
@@ -101,7 +102,7 @@ fn store(dir: &Path, records: u64) {
     wall += start.elapsed();
     used += cpu() - before;
     drop(store);
-    report("store, batches of 1,000, durable", records, wall, used, folder_size(dir));
+    report("store, batches of 500, durable", records, wall, used, folder_size(dir));
     where_bytes_go(dir, records);
     ask_store(dir, records);
     crash(dir, records);
@@ -251,7 +252,7 @@ fn sqlite(dir: &Path, records: u64) {
         used += cpu() - before;
     }
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("is written");
-    report("SQLite WAL, batches of 1,000, FULL", records, wall, used, folder_size(dir));
+    report("SQLite WAL, batches of 500, FULL", records, wall, used, folder_size(dir));
     let mut ask = db
         .prepare("SELECT * FROM sessions WHERE user = ? ORDER BY end DESC LIMIT 50")
         .expect("is known");
