@@ -1,7 +1,8 @@
-//! Names of a list in few bytes more than their text: one run of bytes with all of them, and a
-//! hash table of places in it. A name is found by the hashes of its suffixes.
+//! Names of a list in few bytes more than their text: one text with all of them, in the order of
+//! their hashes. A name is found by the hashes of its suffixes.
 
 use crate::tree::names::{SEED, extend};
+use std::hint::black_box;
 
 /// An entry speaks of the name itself.
 pub(super) const ITSELF: u8 = 1;
@@ -12,81 +13,56 @@ pub(super) const BELOW: u8 = 2;
 #[derive(Debug)]
 pub(super) struct NamesBuilder {
     names: Names,
-    hashed: Vec<(u64, u32)>,
+    /// The key of each entry above its place in the text.
+    keys: Vec<u64>,
 }
 
 /// Finds the line of a name.
+///
+/// Entries lie in runs, one for each value that the first bits of a hash can have, so that a name is
+/// found with one wait for memory: where its run starts is known from a table small enough to stay in
+/// a cache, and the run is two or three cache lines that stand together. A name that no entry has is
+/// mostly turned away before, by a filter that is no larger than the table.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Of each entry: its length, its line and kind in `width` bytes, its text.
-    text: Vec<u8>,
+    /// Of each entry: its mark, the length of its text, its kind and line in `width` bytes, its text.
+    /// Marks of a run are in order.
+    entries: Vec<u8>,
     width: usize,
-    groups: Vec<Group>,
+    /// Where each run starts, and where the last one ends.
+    starts: Vec<u32>,
+    /// How many bits of a key are the number of its run.
+    bits: u32,
+    /// A Bloom filter of keys, each with three bits in one word.
+    seen: Vec<u64>,
     count: usize,
     /// Which numbers of labels entries have, the largest bit for all beyond; by kind.
     depths: [u64; 2],
 }
 
-/// Twelve entries of the table in one cache line.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
-struct Group {
-    marks: Marks,
-    /// Where the entry of each mark stands in the text.
-    places: [u32; SLOTS],
-}
-
-/// A mark in each byte: 0 for an empty place, else some bits of a hash. The last four are none.
-#[derive(Clone, Copy, Debug, Default)]
-struct Marks([u64; 2]);
-
-const SLOTS: usize = 12;
-/// The places that no group has.
-const NEVER: u64 = 0x8080_8080_0000_0000;
-
-impl Marks {
-    /// The entries that may have a mark; with 0, the empty places.
-    fn having(self, mark: u8) -> impl Iterator<Item = usize> {
-        let Self([first, second]) = self;
-        let second = matching(second, mark) & !NEVER;
-        slots(matching(first, mark)).chain(slots(second).map(|slot| slot + 8))
-    }
-
-    /// Whether a place is empty, so that nothing went on to the next group.
-    fn has_room(self) -> bool {
-        let Self([first, second]) = self;
-        matching(first, 0) | matching(second, 0) & !NEVER != 0
-    }
-
-    fn is_taken(self, slot: usize) -> bool {
-        let Self(words) = self;
-        words.get(slot / 8).is_some_and(|word| (word >> (8 * (slot % 8))) & 0xff != 0)
-    }
-}
-
-impl Group {
-    fn set(&mut self, slot: usize, mark: u8, place: u32) {
-        let Marks(words) = &mut self.marks;
-        if let Some(word) = words.get_mut(slot / 8) {
-            *word |= u64::from(mark) << (8 * (slot % 8));
-        }
-        if let Some(at) = self.places.get_mut(slot) {
-            *at = place;
-        }
-    }
+/// An entry as it is stored.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    mark: u8,
+    text: &'a [u8],
+    kind: u8,
+    line: u32,
 }
 
 impl NamesBuilder {
     /// Prepares for a list of so many lines.
     pub(super) fn new(lines: usize) -> Self {
         let width = if lines < 1 << 22 { 3 } else { 4 };
-        Self { names: Names { width, ..Names::default() }, hashed: Vec::new() }
+        Self { names: Names { width, ..Names::default() }, keys: Vec::new() }
     }
 
     /// Adds a name, which is lower case and valid.
     pub(super) fn add(&mut self, name: &[u8], kind: u8, line: u32) {
-        let Ok(length) = u8::try_from(name.len()) else { return };
-        let Ok(place) = u32::try_from(self.names.text.len()) else { return };
+        let place = self.names.entries.len();
+        // Places are 32 bits, also that behind the last entry.
+        if u32::try_from(place + MOST_BYTES).is_err() {
+            return;
+        }
         let (mut hash, mut labels, mut end) = (SEED, 0, name.len());
         loop {
             let start = start_of_label(name, end);
@@ -105,108 +81,109 @@ impl NamesBuilder {
         if kind & BELOW != 0 {
             *below |= depth;
         }
-        self.hashed.push((hash, place));
-        let tag = (line << 2 | u32::from(kind)).to_le_bytes();
-        self.names.text.push(length);
-        self.names.text.extend(tag.iter().take(self.names.width));
-        self.names.text.extend_from_slice(name);
+        self.keys.push(u64::from(key_of(hash)) << 32 | place as u64);
+        self.names.push(Entry { mark: mark_of(key_of(hash)), text: name, kind, line });
     }
 
-    /// Builds the table.
+    /// Brings entries in the order of their keys, and leaves out what others already say.
     pub(super) fn finish(self) -> Names {
-        let Self { mut names, hashed } = self;
-        if hashed.is_empty() {
+        let Self { names: mut unsorted, keys } = self;
+        if keys.is_empty() {
             return Names::default();
         }
-        let groups = hashed.len() * 4 / 3 / SLOTS + 1;
-        names.groups = vec![Group::default(); groups];
-        // Neighbours in the table one after the other: each cache line is fetched once. The order
-        // of lines stays within equal hashes.
-        let bucket = |hash: u64| (group_of(hash, groups) * BUCKETS / groups).min(BUCKETS - 1);
-        let mut starts = vec![0usize; BUCKETS + 1];
-        for &(hash, _) in &hashed {
-            if let Some(count) = starts.get_mut(bucket(hash) + 1) {
-                *count += 1;
-            }
-        }
-        let mut before = 0;
-        for start in &mut starts {
-            before += *start;
-            *start = before;
-        }
-        let mut ordered = vec![(0u64, 0u32); hashed.len()];
-        for (hash, place) in hashed {
-            if let Some(start) = starts.get_mut(bucket(hash)) {
-                if let Some(slot) = ordered.get_mut(*start) {
-                    *slot = (hash, place);
+        let bits = (keys.len() / RUN).max(1).ilog2().min(MOST_BITS);
+        let text = std::mem::take(&mut unsorted.entries);
+        let mut names = Names { entries: Vec::with_capacity(text.len()), bits, ..unsorted };
+        names.starts.reserve_exact((1 << bits) + 1);
+        names.seen = vec![0; keys.len() * SEEN / 64 + 1];
+        let at = |key: &u64| text.get(*key as u32 as usize..).unwrap_or_default();
+        let (mut before, mut alike) = (None, 0);
+        for some in sorted(keys, bits).chunks(AHEAD) {
+            // All are on their way from memory before the first is looked at.
+            black_box(some.iter().filter_map(|key| at(key).first()).fold(0, |all, byte| all ^ byte));
+            for key in some {
+                let Some((entry, _)) = names.entry(at(key)) else { continue };
+                let (key, here) = ((key >> 32) as u32, names.entries.len());
+                let place = Some((names.run_of(key), mark_of(key)));
+                if before != place {
+                    (before, alike) = (place, here);
+                    names.starts.resize(names.run_of(key) + 1, here as u32);
                 }
-                *start += 1;
+                names.remember(key);
+                names.insert(entry, alike);
             }
         }
-        for (hash, place) in ordered {
-            names.insert(hash, place);
-        }
-        names.text.shrink_to_fit();
+        names.starts.resize((1 << bits) + 1, names.entries.len() as u32);
+        names.entries.shrink_to_fit();
         names
     }
 }
 
 impl Names {
-    fn insert(&mut self, hash: u64, place: u32) {
-        let Some(Vacancy { group, slot, kind, tag }) = self.vacancy(hash, place) else { return };
-        if let Some(group) = self.groups.get_mut(group) {
-            group.set(slot, mark_of(hash), place);
-        }
-        self.count += 1;
-        if (tag & 3) as u8 != kind {
-            self.set_tag(place, tag & !3 | u32::from(kind));
+    fn push(&mut self, Entry { mark, text, kind, line }: Entry<'_>) {
+        let Ok(length) = u8::try_from(text.len()) else { return };
+        let tag = (line << 2 | u32::from(kind)).to_le_bytes();
+        self.entries.extend([mark, length]);
+        self.entries.extend(tag.iter().take(self.width));
+        self.entries.extend_from_slice(text);
+    }
+
+    /// Stores what an entry adds to those of its run with its mark, which stand from a place on.
+    fn insert(&mut self, mut entry: Entry<'_>, alike: usize) {
+        let stored = self.run(alike, self.entries.len());
+        stored.filter(|stored| stored.text == entry.text).for_each(|stored| entry.kind &= !stored.kind);
+        if entry.kind != 0 {
+            self.count += 1;
+            self.push(entry);
         }
     }
 
-    /// Where an entry goes, less what others already say; `None` if that is all of it.
-    fn vacancy(&self, hash: u64, place: u32) -> Option<Vacancy> {
-        let (name, kind, line) = self.entry(place)?;
-        let mut new = kind;
-        let mark = mark_of(hash);
-        let mut at = group_of(hash, self.groups.len());
-        loop {
-            let group = self.groups.get(at)?;
-            for slot in group.marks.having(mark) {
-                let known = group.places.get(slot).and_then(|&place| self.entry(place));
-                if let Some((text, kind, _)) = known
-                    && text == name
-                {
-                    new &= !kind;
-                }
-            }
-            if new == 0 {
-                return None;
-            }
-            if let Some(slot) = group.marks.having(0).next() {
-                return Some(Vacancy { group: at, slot, kind: new, tag: line << 2 | u32::from(kind) });
-            }
-            at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
-        }
-    }
-
-    fn set_tag(&mut self, place: u32, tag: u32) {
-        let at = place as usize + 1;
-        if let Some(bytes) = self.text.get_mut(at..at + self.width) {
-            bytes.iter_mut().zip(tag.to_le_bytes()).for_each(|(byte, new)| *byte = new);
-        }
-    }
-
-    /// The text, the kind and the line of an entry.
-    fn entry(&self, place: u32) -> Option<(&[u8], u8, u32)> {
-        let entry = self.text.get(place as usize..)?;
-        let (&length, rest) = entry.split_first()?;
+    /// The entry that some bytes begin with, and what is behind it.
+    fn entry<'a>(&self, bytes: &'a [u8]) -> Option<(Entry<'a>, &'a [u8])> {
+        let (&[mark, length], rest) = bytes.split_first_chunk()?;
         let (tag, rest) = rest.split_at_checked(self.width)?;
+        let (text, rest) = rest.split_at_checked(length.into())?;
         let tag = match *tag {
             [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
             [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
             _ => return None,
         };
-        Some((rest.get(..usize::from(length))?, (tag & 3) as u8, tag >> 2))
+        Some((Entry { mark, text, kind: (tag & 3) as u8, line: tag >> 2 }, rest))
+    }
+
+    /// The entries between two places.
+    fn run(&self, from: usize, to: usize) -> impl Iterator<Item = Entry<'_>> {
+        let mut rest = self.entries.get(from..to).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (entry, behind) = self.entry(rest)?;
+            rest = behind;
+            Some(entry)
+        })
+    }
+
+    /// The word and the bits of a key in the filter.
+    fn trace(&self, key: u32) -> (usize, u64) {
+        let at = (u64::from(key) * self.seen.len() as u64) >> 32;
+        let bits = key.wrapping_mul(0x9e37_79b1);
+        (at as usize, 1 << (bits >> 26) | 1 << (bits >> 20 & 63) | 1 << (bits >> 14 & 63))
+    }
+
+    fn remember(&mut self, key: u32) {
+        let (at, bits) = self.trace(key);
+        if let Some(word) = self.seen.get_mut(at) {
+            *word |= bits;
+        }
+    }
+
+    /// False if no entry has a key.
+    fn may_have(&self, key: u32) -> bool {
+        let (at, bits) = self.trace(key);
+        self.seen.get(at).is_some_and(|word| word & bits == bits)
+    }
+
+    fn run_of(&self, key: u32) -> usize {
+        // No bits at all are one run.
+        key.checked_shr(32 - self.bits).unwrap_or(0) as usize
     }
 
     /// How many entries there are, without those that add nothing.
@@ -230,13 +207,12 @@ impl Names {
             hash = extend(hash, name.get(start..end).unwrap_or_default());
             labels += 1;
             let (kind, depths) = if start == 0 { (ITSELF, itself) } else { (BELOW, below) };
-            if depths & (1 << labels.min(63)) != 0 {
-                // Groups are fetched before the first is looked at: they arrive together.
-                let at = group_of(hash, self.groups.len());
-                if let (Some(asked), Some(group)) = (asked.get_mut(count), self.groups.get(at)) {
-                    *asked = Asked { hash, marks: group.marks, at, start, kind };
-                    count += 1;
-                }
+            if depths & (1 << labels.min(63)) != 0
+                && self.may_have(key_of(hash))
+                && let Some(asked) = asked.get_mut(count)
+            {
+                *asked = self.ask(key_of(hash), start, kind);
+                count += 1;
             }
             if start == 0 || count == asked.len() {
                 let longest_first = asked.iter().take(count).rev();
@@ -250,70 +226,92 @@ impl Names {
         }
     }
 
+    /// Fetches a run before the first is looked at: they arrive together.
+    fn ask(&self, key: u32, start: usize, kind: u8) -> Asked {
+        let run = self.run_of(key);
+        let [from, to] = [run, run + 1].map(|at| self.starts.get(at).map_or(0, |&start| start as usize));
+        let lines = [0, 1, 2, 3].map(|line| self.entries.get((from + line * LINE).min(to)).copied());
+        black_box(lines);
+        Asked { mark: mark_of(key), from, to, start, kind }
+    }
+
     fn find(&self, asked: &Asked, name: &[u8]) -> Option<u32> {
         let name = name.get(asked.start..)?;
-        let mark = mark_of(asked.hash);
-        let mut at = asked.at;
-        let mut marks = asked.marks;
-        loop {
-            for slot in marks.having(mark) {
-                let entry = self.groups.get(at)?.places.get(slot).and_then(|&place| self.entry(place));
-                if let Some((text, has, line)) = entry
-                    && has & asked.kind != 0
-                    && text == name
-                {
-                    return Some(line);
-                }
-            }
-            if marks.has_room() {
-                return None;
-            }
-            at = if at + 1 == self.groups.len() { 0 } else { at + 1 };
-            marks = self.groups.get(at)?.marks;
-        }
+        self.run(asked.from, asked.to)
+            .find(|entry| entry.mark == asked.mark && entry.kind & asked.kind != 0 && entry.text == name)
+            .map(|entry| entry.line)
     }
 
     /// All entries with their kinds.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, u8)> {
-        let taken = self.groups.iter().flat_map(|group| {
-            let taken = (0..SLOTS).filter(|&slot| group.marks.is_taken(slot));
-            taken.filter_map(|slot| group.places.get(slot))
-        });
-        taken.filter_map(|&place| {
-            let (text, kind, _) = self.entry(place)?;
-            Some((std::str::from_utf8(text).ok()?, kind))
-        })
+        self.run(0, self.entries.len())
+            .filter_map(|entry| Some((std::str::from_utf8(entry.text).ok()?, entry.kind)))
     }
 
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.text.capacity() + self.groups.capacity() * size_of::<Group>()
+        self.entries.capacity() + self.seen.capacity() * 8 + self.starts.capacity() * size_of::<u32>()
     }
 }
 
 /// A suffix of a name that is being looked up.
 #[derive(Clone, Copy, Default)]
 struct Asked {
-    hash: u64,
-    /// The marks of its group.
-    marks: Marks,
-    at: usize,
+    mark: u8,
+    /// Its run.
+    from: usize,
+    to: usize,
     /// Where it starts in the name.
     start: usize,
     kind: u8,
 }
 
-/// A free place for an entry.
-struct Vacancy {
-    group: usize,
-    slot: usize,
-    /// What the entry adds.
-    kind: u8,
-    /// Its line and kind as they are written.
-    tag: u32,
+/// Sorts keys by their mark, then by their run. What is equal stays in the order of lines.
+fn sorted(mut keys: Vec<u64>, bits: u32) -> Vec<u64> {
+    let mut other = vec![0; keys.len()];
+    for (shift, width) in [(32, 8), (64 - bits, bits / 2), (64 - bits + bits / 2, bits - bits / 2)] {
+        if width > 0 {
+            sort_by_digit(&keys, &mut other, |key| (key >> shift & ((1 << width) - 1)) as usize, 1 << width);
+            std::mem::swap(&mut keys, &mut other);
+        }
+    }
+    keys
 }
 
-const BUCKETS: usize = 1024;
+fn sort_by_digit(from: &[u64], to: &mut [u64], digit: impl Fn(u64) -> usize, digits: usize) {
+    let mut places = vec![0usize; digits + 1];
+    for &number in from {
+        if let Some(count) = places.get_mut(digit(number) + 1) {
+            *count += 1;
+        }
+    }
+    let mut before = 0;
+    for place in &mut places {
+        before += *place;
+        *place = before;
+    }
+    for &number in from {
+        if let Some(place) = places.get_mut(digit(number)) {
+            if let Some(slot) = to.get_mut(*place) {
+                *slot = number;
+            }
+            *place += 1;
+        }
+    }
+}
+
+/// About so many entries are a run: at least these, less than twice as many.
+const RUN: usize = 4;
+/// Bytes of the longest entry.
+const MOST_BYTES: usize = 6 + 255;
+/// Runs are numbered by at most so many bits of a key; marks are the others.
+const MOST_BITS: u32 = 24;
+/// Bits of the filter for each entry: of names that are not there, one in twelve passes.
+const SEEN: usize = 6;
+/// So many entries are fetched at once while they are sorted.
+const AHEAD: usize = 16;
+/// Bytes that memory hands over at once.
+const LINE: usize = 64;
 
 fn start_of_label(name: &[u8], end: usize) -> usize {
     let mut start = end;
@@ -323,26 +321,11 @@ fn start_of_label(name: &[u8], end: usize) -> usize {
     start
 }
 
-fn group_of(hash: u64, groups: usize) -> usize {
-    let wide = u128::from(hash) * groups as u128;
-    usize::try_from(wide >> 64).unwrap_or(0)
+/// What of a hash decides where an entry lies: its run, and in the last byte its mark.
+fn key_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
-fn mark_of(hash: u64) -> u8 {
-    (hash & 0x7f) as u8 | 0x80
-}
-
-/// A high bit in each byte that is the mark; behind a true one there may be a false one.
-fn matching(word: u64, mark: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let zero = word ^ (u64::from(mark) * ONES);
-    zero.wrapping_sub(ONES) & !zero & (ONES << 7)
-}
-
-fn slots(mut matches: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let slot = (matches != 0).then_some(matches.trailing_zeros() as usize / 8)?;
-        matches &= matches - 1;
-        Some(slot)
-    })
+fn mark_of(key: u32) -> u8 {
+    (key & 0xff) as u8
 }

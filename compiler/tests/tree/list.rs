@@ -183,3 +183,21 @@ fn an_address_that_holds_another_is_found_as_the_one_inside() {
         assert_eq!(line(address), wanted, "{address}");
     }
 }
+
+#[test]
+fn of_many_names_each_is_found_by_its_first_line() {
+    const MANY: u32 = 20_000;
+    let name = |at: u32| format!("n{at}.example{}.com", at % 7);
+    let below = (0..MANY).map(|at| format!("*.{}\n", name(at)));
+    let both = (0..MANY).rev().map(|at| format!(".{}\n", name(at)));
+    let again = (0..MANY).map(|at| format!("{}\n", name(at)));
+    let text: String = below.chain(both).chain(again).collect();
+    let list = List::scan("list", text.as_bytes()).list;
+    assert_eq!(list.len(), 2 * MANY as usize, "what is said again is not kept");
+    for at in 0..MANY {
+        let line = |text: String| list.name_line(&Name::parse(&text).expect("a name"));
+        assert_eq!(line(format!("www.{}", name(at))), Some(at + 1));
+        assert_eq!(line(name(at)), Some(2 * MANY - at));
+        assert_eq!(line(format!("x{}", name(at))), None);
+    }
+}
