@@ -129,6 +129,24 @@ impl RuleText {
     }
 }
 
+/// What a policy may list: half of the policies list all there are.
+fn methods() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(
+        &[
+            "",
+            "socksmethod: password, none\n",
+            "socksmethod: pam.username(x)\n",
+            "socksmethod: none, pam.address, password, pam.username, pam.username(x), pam.username(y)\n",
+            "socksmethod: none, pam.address, password, pam.username, pam.username(x), pam.username(y)\n",
+            "socksmethod: none, pam.address, password, pam.username, pam.username(x), pam.username(y)\n",
+        ][..],
+    )
+}
+
+fn offers(model: &Model, sample: &Sample) -> bool {
+    model.socks_methods().contains(&sample.method)
+}
+
 fn keys() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         3 => prop::sample::subsequence((0..TERMS.len()).collect::<Vec<_>>(), 2..=4),
@@ -332,6 +350,7 @@ proptest! {
         keys in keys(),
         rules in prop::collection::vec((rule(), 0..4_u8), 1..7),
         defaults in (any::<bool>(), any::<bool>()),
+        listed in (methods(), methods(), any::<bool>()),
         seed in any::<u64>(),
     ) {
         let text = |keep: &dyn Fn(u8) -> bool, default| {
@@ -341,6 +360,9 @@ proptest! {
         };
         // Most rules are in both.
         let (old_text, new_text) = (text(&|side| side != 0, defaults.0), text(&|side| side != 1, defaults.1));
+        let (old_methods, new_methods, same_methods) = listed;
+        let new_methods = if same_methods { old_methods } else { new_methods };
+        let (old_text, new_text) = (format!("{old_methods}{old_text}"), format!("{new_methods}{new_text}"));
         let (old, new) = (policy(&old_text), policy(&new_text));
         let diff = analysis::diff(&Policy::compile(old.clone()), &Policy::compile(new.clone()));
         prop_assert!(diff.complete, "{old_text}\n--\n{new_text}");
@@ -348,8 +370,10 @@ proptest! {
             let sample = one.witness.sample(&new);
             let (was, is) = (decided(&old, &sample), decided(&new, &sample));
             prop_assert!(was.0 != is.0 && was.1 == one.old && is == (one.verdict, one.new));
+            prop_assert!(offers(&old, &sample) || offers(&new, &sample), "{sample:?}\n{old_text}\n--\n{new_text}");
         }
-        for sample in draws(seed).map(|draw| draw.sample(&old)) {
+        let samples = draws(seed).map(|draw| draw.sample(&old));
+        for sample in samples.filter(|sample| offers(&old, sample) || offers(&new, sample)) {
             let (was, is) = (decided(&old, &sample), decided(&new, &sample));
             let found = diff.differences.iter().any(|one| one.old == was.1 && one.new == is.1);
             prop_assert!(was.0 == is.0 || found, "{sample:?}\n{old_text}\n--\n{new_text}");
@@ -362,9 +386,11 @@ proptest! {
         rules in prop::collection::vec(rule(), 1..6),
         promise in (any::<bool>(), any::<bool>(), conds(3), prop::option::weighted(0.3, conds(2))),
         client in prop::option::of((any::<bool>(), 0..100_usize)),
+        listed in methods(),
         seed in any::<u64>(),
     ) {
-        let mut text: String = rules.iter().map(|rule| rule.text(&keys)).collect();
+        let mut text = listed.to_owned();
+        rules.iter().for_each(|rule| text += &rule.text(&keys));
         if let Some((pass, value)) = client {
             let values = TERMS[0].1;
             let verdict = if pass { "pass" } else { "block" };
@@ -395,6 +421,7 @@ proptest! {
         for sample in draws(seed).map(|draw| draw.sample(&model)) {
             let (broken, passed, rule) = broken(&sample);
             prop_assert!(!broken || matches!(proof, Proof::Violated(_)), "{sample:?}\n{text}");
+            let passed = passed && offers(&model, &sample);
             prop_assert!(!passed || reachable.passes.iter().any(|one| one.rule == rule), "{sample:?}\n{text}");
         }
         match &proof {
@@ -403,7 +430,8 @@ proptest! {
             Proof::Violated(witness) => prop_assert!(broken(&witness.sample(&model)).0, "{witness:?}\n{text}"),
         }
         for one in &reachable.passes {
-            prop_assert!(broken(&one.witness.sample(&model)).1, "{one:?}\n{text}");
+            let sample = one.witness.sample(&model);
+            prop_assert!(broken(&sample).1 && offers(&model, &sample), "{one:?}\n{text}");
         }
     }
 }

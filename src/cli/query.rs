@@ -210,7 +210,7 @@ fn as_text(question: &str, answer: &Reachable, model: &Model) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     match (answer.passes.len(), answer.complete) {
-        (0, true) => _ = writeln!(text, "NOBODY  {question}  (proved)"),
+        (0, true) => _ = writeln!(text, "NOBODY  {question}  (proved{})", of_methods(model)),
         (0, false) => _ = writeln!(text, "UNDECIDED  {question}  (not within the budget)"),
         (count, _) => _ = writeln!(text, "{question}  through {count} of the rules"),
     }
@@ -223,6 +223,16 @@ fn as_text(question: &str, answer: &Reachable, model: &Model) -> String {
         text.push_str("\nthere may be more: this was not decided within the budget\n");
     }
     text
+}
+
+/// Where nobody can have a name, that may be why nobody can reach something.
+fn of_methods(model: &Model) -> String {
+    let methods = model.socks_methods();
+    if methods.iter().any(|spec| spec.method.names_a_user()) {
+        return String::new();
+    }
+    let listed: Vec<String> = methods.iter().map(ToString::to_string).collect();
+    format!("; clients show {}, and so have no name", listed.join(" or "))
 }
 
 fn as_json(question: &str, answer: &Reachable, model: &Model) -> Value {

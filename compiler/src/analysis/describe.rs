@@ -55,6 +55,8 @@ impl Area {
 
 /// How many values are written out.
 const MAX_VALUES: usize = 8;
+/// So many cubes are held against each other to find those that say nothing new.
+const MAX_COMPARED: usize = 256;
 
 /// Knows what the policies call their sets.
 #[derive(Debug)]
@@ -158,7 +160,7 @@ impl Describer {
             _ => None,
         });
         let mut ways: Vec<Vec<Said>> = Vec::new();
-        for cube in &region.cubes {
+        for cube in self.largest(&region.cubes) {
             let way = self.cube(cube, reference);
             if !ways.contains(&way) {
                 ways.push(way);
@@ -173,6 +175,22 @@ impl Describer {
             }
         }
         Area { ways, except, less: Vec::new() }
+    }
+
+    /// The cubes that do not lie within another.
+    fn largest<'a>(&self, cubes: &'a [Cube]) -> Vec<&'a Cube> {
+        if cubes.len() > MAX_COMPARED {
+            return cubes.iter().collect();
+        }
+        let within = |inner: &Cube, outer: &Cube| inner.minus(outer, &self.space.bounds).is_empty();
+        let mut largest: Vec<&Cube> = Vec::new();
+        for cube in cubes {
+            if !largest.iter().any(|other| within(cube, other)) {
+                largest.retain(|other| !within(other, cube));
+                largest.push(cube);
+            }
+        }
+        largest
     }
 
     fn cube(&self, cube: &Cube, reference: Option<&Cube>) -> Vec<Said> {

@@ -285,7 +285,10 @@ impl Comparison<'_> {
             let outside = if socks { turned_away(point) } else { None };
             outside.or_else(|| was.cover(point, old_bound)).or_else(|| is.cover(point, new_bound))
         };
-        let admitted = |start: Vec<Cube>| was_in.admitted(&start).and_then(|start| is_in.admitted(&start));
+        let admitted = |start: Vec<Cube>| {
+            let offered = self.offered(&start);
+            was_in.admitted(&offered).and_then(|start| is_in.admitted(&start))
+        };
         let start = super::judge::pieces(&both, &is_in.space);
         let Some(start) = (if socks { start.and_then(admitted) } else { start }) else {
             self.complete = false;
@@ -312,6 +315,19 @@ impl Comparison<'_> {
                     None => self.complete = false,
                 }
             }
+        }
+    }
+
+    /// The parts of cubes that are asked for with a method that one of the policies lists.
+    fn offered(&self, cubes: &[Cube]) -> Vec<Cube> {
+        let Pair { old, new, .. } = self.pair;
+        let of = |offered: &Cube| {
+            cubes.iter().filter_map(|cube| cube.intersect(offered, &new.space.bounds)).collect::<Vec<_>>()
+        };
+        if old.offered == new.offered {
+            of(&new.offered)
+        } else {
+            [of(&old.offered), of(&new.offered)].concat()
         }
     }
 

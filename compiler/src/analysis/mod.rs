@@ -9,7 +9,8 @@
 //! [oracle](crate::oracle) before anybody sees it.
 //!
 //! A request is taken as it is finally judged: with the address that would be dialled. Methods that
-//! name a user come with one, others without; SOCKS 4 knows no datagrams and HTTP only CONNECT; time
+//! name a user come with one, others without; what is asked of a policy and of its changes speaks of
+//! methods that it lists, while promises hold for all there are; SOCKS 4 knows no datagrams and HTTP only CONNECT; time
 //! runs through the years that the policy speaks of.
 
 mod automata;
@@ -37,6 +38,7 @@ pub use reach::{Change, Never, Overlap, Reach};
 pub use witness::{Spot, Witness, arguments};
 
 use crate::model::{Invariant, Model, RuleId, Stage};
+use cube::{Cube, Dim};
 use judge::Judge;
 use space::Space;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct Analysis<'m> {
     space: Arc<Space>,
     client: Judge,
     socks: Judge,
+    /// Requests by methods that the policy lists.
+    offered: Cube,
 }
 
 impl<'m> Analysis<'m> {
@@ -61,7 +65,8 @@ impl<'m> Analysis<'m> {
         let translator = Translator::new(&space, model);
         let client = Judge::new(&translator, &space, model, Stage::Client);
         let socks = Judge::new(&translator, &space, model, Stage::Socks);
-        Self { model, space, client, socks }
+        let offered = Cube::with(Dim::Method, space.offered(&model.socks_methods()));
+        Self { model, space, client, socks, offered }
     }
 
     /// How many rules a decision of either stage has to examine one by one, at the worst request

@@ -32,7 +32,8 @@ pub struct Passed {
     pub witness: Witness,
 }
 
-/// Of the requests that fit conditions, those that are passed at both stages.
+/// Of the requests that fit conditions, those that are passed at both stages; with methods that the
+/// policy lists.
 pub fn can_reach(model: &Model, question: &Conditions) -> Reachable {
     let mut vocabulary = Vocabulary::default();
     vocabulary.model(model);
@@ -40,7 +41,8 @@ pub fn can_reach(model: &Model, question: &Conditions) -> Reachable {
     let space = Arc::new(Space::new(vocabulary));
     let analysis = Analysis::within(space.clone(), model);
     let asked = Translator::new(&space, model).stand_alone(question, &[]);
-    let asked = asked.1.unwrap_or(asked.0);
+    let offered = Region { cubes: vec![analysis.offered.clone()], except: Vec::new() };
+    let asked = both(&asked.1.unwrap_or(asked.0), &offered, &space);
     let describer = Describer::new(&space, &[model]);
     let mut answer = Reachable { passes: Vec::new(), complete: true };
     for rank in analysis.socks.blocks..analysis.socks.rules.len() {

@@ -178,6 +178,11 @@ pub(crate) struct Space {
 }
 
 impl Space {
+    /// The numbers of methods.
+    pub(crate) fn offered(&self, methods: &[MethodSpec]) -> Set {
+        Set::values((0u32..).zip(&self.methods).filter(|(_, spec)| methods.contains(spec)).map(|(id, _)| id))
+    }
+
     pub(crate) fn of(models: &[&Model]) -> Self {
         let mut vocabulary = Vocabulary::default();
         models.iter().for_each(|model| vocabulary.model(model));
