@@ -174,6 +174,13 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Whether a rule that passes is taken by blocks alone.
+    pub(crate) fn only_blocks(&self, rule: &Rule, parts: &[RuleId]) -> bool {
+        let blocks =
+            |part: &RuleId| self.model.rule(*part).is_some_and(|part| part.verdict == Verdict::Block);
+        rule.verdict == Verdict::Pass && parts.iter().all(blocks)
+    }
+
     /// What becomes of a rule beside the others.
     pub(crate) fn cover(&self, id: RuleId) -> Option<&Cover> {
         self.covers.get_or_init(|| cover::covers(self)).get(id.0 as usize).and_then(Option::as_ref)

@@ -38,6 +38,9 @@ pub(super) const LINT: Lint = Lint::new("RS0202", Grade::Warning, include_str!("
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (id, rule, _) in context.rules() {
         let Some(Cover::Together(parts)) = context.cover(id) else { continue };
+        if context.only_blocks(rule, parts) {
+            continue;
+        }
         let mut one = LINT
             .at(rule.head, format!("{} never decides", context.name(rule)))
             .label(format!("every request that this rule matches is decided by one of {} others", parts.len()))

@@ -1,6 +1,6 @@
 //! RS0203: a pass rule that is blocked throughout
 //!
-//! A `block` rule matches every request that this `pass` rule matches.
+//! A `block` rule matches every request that this `pass` rule matches, or several together do.
 //!
 //! ## Why it matters
 //!
@@ -30,14 +30,21 @@ use super::context::Context;
 use super::cover::Cover;
 use super::{Grade, Lint};
 use crate::diagnostic::Diagnostic;
-use crate::model::{Rule, Test};
+use crate::model::{Rule, RuleId, Test};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0203", Grade::Warning, include_str!("rs0203.rs"), check);
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (id, rule, _) in context.rules() {
-        let Some(Cover::Blocked(by)) = context.cover(id) else { continue };
+        let by = match context.cover(id) {
+            Some(Cover::Blocked(by)) => by,
+            Some(Cover::Together(parts)) if context.only_blocks(rule, parts) => {
+                found.push(by_several(context, rule, parts));
+                continue;
+            }
+            _ => continue,
+        };
         let Some(block) = context.model.rule(*by) else { continue };
         if context.shape(by.0 as usize).is_some_and(|shape| context.takes_all(shape)) {
             continue;
@@ -59,6 +66,15 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         }
         found.push(one);
     }
+}
+
+fn by_several(context: &Context<'_>, rule: &Rule, parts: &[RuleId]) -> Diagnostic {
+    let one = LINT
+        .at(rule.head, format!("{} can never pass anything", context.name(rule)))
+        .label(format!("every request that this rule matches is blocked by one of {} rules", parts.len()))
+        .help("block wins in any order; carve the exception out of one of the blocks with `except`");
+    let blocks = parts.iter().filter_map(|part| context.model.rule(*part));
+    blocks.fold(one, |one, block| one.related(block.head, "blocks a part"))
 }
 
 fn help(context: &Context<'_>, rule: &Rule) -> String {

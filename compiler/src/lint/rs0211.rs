@@ -1,6 +1,7 @@
 //! RS0211: a rule that no client reaches
 //!
-//! No `client pass` rule lets in a client that this `socks` rule speaks of.
+//! No `client pass` rule lets in a client that this `socks` rule speaks of, or a `client block` turns all of
+//! them away.
 //!
 //! ## Why it matters
 //!
@@ -29,7 +30,7 @@ use super::context::Context;
 use super::shape::RuleShape;
 use super::{Grade, Lint};
 use crate::diagnostic::Diagnostic;
-use crate::model::{Stage, Test, Verdict};
+use crate::model::{Rule, Stage, Test, Verdict};
 
 /// The code.
 pub(super) const LINT: Lint = Lint::new("RS0211", Grade::Warning, include_str!("rs0211.rs"), check);
@@ -39,26 +40,49 @@ const MOST: usize = 128;
 
 fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let model = context.model;
-    if model.default_of(Stage::Client) == Verdict::Pass || model.stage(Stage::Client).count() > MOST {
+    if model.stage(Stage::Client).count() > MOST {
         return;
     }
+    let open = model.default_of(Stage::Client) == Verdict::Pass;
     let gates: Vec<RuleShape<'_>> =
         context.those(Stage::Client, Verdict::Pass).map(|(_, _, shape)| without_methods(shape)).collect();
     for (id, rule, shape) in context.rules().filter(|(_, rule, _)| rule.stage == Stage::Socks) {
+        if context.cover(id).is_some() {
+            continue;
+        }
         let shape = without_methods(shape);
-        if context.cover(id).is_some() || !gates.iter().all(|gate| context.ground.disjoint(gate, &shape)) {
+        let shut = !open && gates.iter().all(|gate| context.ground.disjoint(gate, &shape));
+        let block = turned_away(context, &shape);
+        if !shut && block.is_none() {
             continue;
         }
         let span = context.ends(id, false).map_or(rule.head, |(term, _)| term.span);
-        let mut one = LINT
-            .at(span, format!("{} is never reached", context.name(rule)))
-            .label("no client rule lets such a client in")
-            .help("add a `client pass` for it, or remove the rule");
-        if let Some((_, gate, _)) = context.those(Stage::Client, Verdict::Pass).next() {
-            one = one.related(gate.head, "who may connect is said here");
-        }
-        found.push(one);
+        let one = LINT.at(span, format!("{} is never reached", context.name(rule)));
+        found.push(match block.filter(|_| !shut) {
+            Some(block) => one
+                .label("every such client …")
+                .related(block.head, "… is turned away here")
+                .help("take such clients out of the block, or remove the rule"),
+            None => {
+                let one = one
+                    .label("no client rule lets such a client in")
+                    .help("add a `client pass` for it, or remove the rule");
+                match context.those(Stage::Client, Verdict::Pass).next() {
+                    Some((_, gate, _)) => one.related(gate.head, "who may connect is said here"),
+                    None => one,
+                }
+            }
+        });
     }
+}
+
+/// The block of the client stage that has all clients of a rule; one that has every client is told
+/// by another code.
+fn turned_away<'a>(context: &Context<'a>, shape: &RuleShape<'a>) -> Option<&'a Rule> {
+    let blocks = context.those(Stage::Client, Verdict::Block);
+    let mut covering = blocks
+        .filter(|(_, _, block)| context.ground.covers(block, shape) && !context.takes_all(block));
+    covering.next().map(|(_, rule, _)| rule)
 }
 
 /// The two stages speak of different methods. An `except` that speaks of one is left out, which
