@@ -107,7 +107,8 @@ fn carve(model: &Model, stage: Stage, id: RuleId, sample: &Sample, facts: &Facts
             .find_map(|term| term.through.filter(|through| through.value.contains("through line ")))
     });
     if let Some(place) = listed.and_then(|through| through.place) {
-        change.push_str(&format!(", or drop {place} from the list"));
+        // A list keeps the first of its lines that says something.
+        change.push_str(&format!(", or drop {place} and any other line that has this target"));
     }
     change
 }
