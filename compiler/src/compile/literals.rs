@@ -6,7 +6,7 @@ use crate::model::{
     AddressRange, Model, NamePattern, SetBody, SetExpr, SetId, SetItem, SetItemKind, Term, Test, TextPattern,
 };
 use crate::tree::addresses::Addresses;
-use crate::tree::names::Names;
+use crate::tree::names::Trie;
 use crate::tree::patterns::{Patterns, Source};
 use crate::tree::principals::{Principals, Tokens};
 use crate::tree::sets::SetPool;
@@ -46,7 +46,7 @@ fn terms(model: &Model) -> impl Iterator<Item = &Term> {
 struct Literals {
     from: Vec<AddressRange>,
     to: Vec<AddressRange>,
-    names: Names,
+    names: Trie,
     ports: Vec<u16>,
     globs: HashMap<Arc<str>, u32>,
     regexes: HashMap<Arc<str>, u32>,
@@ -59,7 +59,7 @@ pub(crate) fn space(model: &Model) -> (Space, Index) {
     let mut found = Literals {
         from: Vec::new(),
         to: Vec::new(),
-        names: Names::new(),
+        names: Trie::new(),
         ports: Vec::new(),
         globs: HashMap::default(),
         regexes: HashMap::default(),
@@ -89,13 +89,11 @@ pub(crate) fn space(model: &Model) -> (Space, Index) {
     }
     listeners.sort_unstable();
     listeners.dedup();
-    let mut names = found.names;
-    names.number();
     let (principals, tokens) = Principals::new(model, terms(model).map(|term| &term.test));
     let space = Space {
         from: Addresses::new(found.from.iter()),
         to: Addresses::new(found.to.iter()),
-        names,
+        names: found.names.number(),
         ports: Ports::new(found.ports),
         methods: Methods::new(services.into_iter()),
         listeners,

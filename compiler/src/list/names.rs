@@ -1,7 +1,7 @@
 //! Names of a list in few bytes more than their text: one text with all of them, in the order of
 //! their hashes. A name is found by the hashes of its suffixes.
 
-use crate::tree::names::{SEED, extend};
+use crate::tree::names::{SEED, extend, start_of_label};
 use std::hint::black_box;
 
 /// An entry speaks of the name itself.
@@ -312,14 +312,6 @@ const SEEN: usize = 6;
 const AHEAD: usize = 16;
 /// Bytes that memory hands over at once.
 const LINE: usize = 64;
-
-fn start_of_label(name: &[u8], end: usize) -> usize {
-    let mut start = end;
-    while start > 0 && name.get(start - 1) != Some(&b'.') {
-        start -= 1;
-    }
-    start
-}
 
 /// What of a hash decides where an entry lies: its run, and in the last byte its mark.
 fn key_of(hash: u64) -> u32 {

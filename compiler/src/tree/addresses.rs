@@ -83,7 +83,44 @@ enum Starts4 {
     /// The starts in order.
     Few(Box<[u32]>),
     /// The low halves in order, and for each high half how many lie before it.
-    Many { low: Box<[u16]>, top: Box<[u32]> },
+    Many { low: Box<[u16]>, top: Top },
+}
+
+/// Counts, one for each high half and one at the end.
+#[derive(Debug)]
+enum Top {
+    Short(Box<[u16]>),
+    Long(Box<[u32]>),
+}
+
+impl Top {
+    fn new(counts: Vec<u32>) -> Self {
+        let short: Result<_, _> = counts.iter().map(|&count| u16::try_from(count)).collect();
+        short.map_or_else(|_| Self::Long(counts.into()), Self::Short)
+    }
+
+    fn get(&self, high: usize) -> Option<u32> {
+        match self {
+            Self::Short(counts) => counts.get(high).map(|&count| count.into()),
+            Self::Long(counts) => counts.get(high).copied(),
+        }
+    }
+
+    /// The high half that a place belongs to.
+    fn holder(&self, at: usize) -> usize {
+        let behind = match self {
+            Self::Short(counts) => counts.partition_point(|&before| usize::from(before) <= at),
+            Self::Long(counts) => counts.partition_point(|&before| before as usize <= at),
+        };
+        behind - 1
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Short(counts) => counts.len() * 2,
+            Self::Long(counts) => counts.len() * 4,
+        }
+    }
 }
 
 impl Starts4 {
@@ -103,7 +140,7 @@ impl Starts4 {
             before += *count;
             *count = before;
         }
-        Self::Many { low: starts.iter().map(|start| (start & 0xffff) as u16).collect(), top: top.into() }
+        Self::Many { low: starts.iter().map(|start| (start & 0xffff) as u16).collect(), top: Top::new(top) }
     }
 
     fn len(&self) -> usize {
@@ -118,7 +155,7 @@ impl Starts4 {
             Self::Few(starts) => truncate(starts.partition_point(|&start| start <= bits)) - 1,
             Self::Many { low, top } => {
                 let high = (bits >> 16) as usize;
-                let (Some(&from), Some(&to)) = (top.get(high), top.get(high + 1)) else { return 0 };
+                let (Some(from), Some(to)) = (top.get(high), top.get(high + 1)) else { return 0 };
                 let bucket = low.get(from as usize..to as usize).unwrap_or_default();
                 from + truncate(bucket.partition_point(|&start| start <= (bits & 0xffff) as u16)) - 1
             }
@@ -128,17 +165,14 @@ impl Starts4 {
     fn start(&self, at: usize) -> Option<u32> {
         match self {
             Self::Few(starts) => starts.get(at).copied(),
-            Self::Many { low, top } => {
-                let high = top.partition_point(|&before| before as usize <= at) - 1;
-                Some(truncate(high) << 16 | u32::from(*low.get(at)?))
-            }
+            Self::Many { low, top } => Some(truncate(top.holder(at)) << 16 | u32::from(*low.get(at)?)),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Few(starts) => starts.len() * 4,
-            Self::Many { low, top } => low.len() * 2 + top.len() * 4,
+            Self::Many { low, top } => low.len() * 2 + top.bytes(),
         }
     }
 }

@@ -1,63 +1,82 @@
 //! Names to classes: a trie of labels from the right, numbered depth first, so that a name, all
-//! below it, and both are each one run of classes. The trie is walked through one hash table.
+//! below it, and both are each one run of classes. The trie is walked through one hash table, which
+//! is kept small: a look-up costs what of the table is not in a cache.
 
 use super::sets::Run;
 
 /// The class of a target that has no name.
 pub(crate) const NO_NAME: u32 = 0;
 
-/// Finds the class of a name.
+/// Collects names; [`Trie::number`] makes classes of them.
 #[derive(Debug)]
-pub(crate) struct Names {
-    /// Open addressing over the hashes of whole suffixes, at most half full.
-    slots: Vec<Slot>,
+pub(crate) struct Trie {
+    /// Open addressing over the hashes of whole suffixes, at most half full: the hash and the
+    /// branch, which is 0 where there is none.
+    slots: Vec<(u64, u32)>,
     /// The root is 0.
-    nodes: Vec<Node>,
+    branches: Vec<Branch>,
     text: String,
-    classes: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct Branch {
     hash: u64,
-    /// 0: empty.
-    node: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Node {
-    /// The class of the name itself; that of names below it and in no child is the next.
-    class: u32,
-    /// The last class below.
-    last: u32,
-    /// Where the whole name stands in the text.
-    text: u32,
-    length: u16,
+    node: Node,
     /// 0: no child.
     first_child: u32,
     next_sibling: u32,
 }
 
-impl Names {
-    /// A trie of nothing but its root.
+/// Finds the class of a name.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// Open addressing as in the trie.
+    slots: Vec<Slot>,
+    /// By half their class; the root is the first.
+    nodes: Vec<Node>,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// The upper half of the hash.
+    tag: u32,
+    /// The class, which is even; one more where there are names below. 0: empty.
+    class: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    /// The last class below. That of the name itself is twice the place of the node; that of names
+    /// below it and in no child is the next.
+    last: u32,
+    /// Where the whole name stands in the text.
+    text: u32,
+    length: u16,
+}
+
+impl Node {
+    fn name(self, text: &str) -> &str {
+        let from = self.text as usize;
+        text.get(from..from + usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl Trie {
+    /// Nothing but the root.
     pub(crate) fn new() -> Self {
-        Self {
-            slots: vec![Slot::default(); 16],
-            nodes: vec![Node { class: NO_NAME, last: 1, ..Node::default() }],
-            text: String::new(),
-            classes: 2,
-        }
+        Self { slots: vec![(0, 0); 16], branches: vec![Branch::default()], text: String::new() }
     }
 
-    /// Adds a name; [`Names::number`] must follow.
+    /// Adds a name.
     pub(crate) fn add(&mut self, name: &str) {
-        let (mut node, mut hash, mut stored) = (0, SEED, None);
+        let (mut branch, mut hash, mut stored) = (0, SEED, None);
         let mut end = name.len();
         loop {
-            let start = name.get(..end).and_then(|rest| rest.rfind('.')).map_or(0, |dot| dot + 1);
+            let start = start_of_label(name.as_bytes(), end);
             let suffix = name.get(start..).unwrap_or_default();
             hash = extend(hash, name.as_bytes().get(start..end).unwrap_or_default());
-            node = match self.find_exact(hash, suffix) {
+            branch = match self.find(hash, suffix) {
                 Some(child) => child,
                 None => {
                     let base = *stored.get_or_insert_with(|| {
@@ -65,7 +84,7 @@ impl Names {
                         self.text.push_str(name);
                         base
                     });
-                    self.child(node, hash, truncate(base + start), suffix.len())
+                    self.child(branch, hash, truncate(base + start), suffix.len())
                 }
             };
             if start == 0 {
@@ -75,32 +94,46 @@ impl Names {
         }
     }
 
+    fn find(&self, hash: u64, name: &str) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let mut at = place(hash, mask);
+        loop {
+            let &(other, branch) = self.slots.get(at).filter(|(_, branch)| *branch != 0)?;
+            let node = self.branches.get(branch as usize).map(|branch| branch.node);
+            if other == hash && node.is_some_and(|node| node.name(&self.text) == name) {
+                return Some(branch);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
     fn child(&mut self, parent: u32, hash: u64, text: u32, length: usize) -> u32 {
-        let child = truncate(self.nodes.len());
-        let next_sibling = match self.nodes.get_mut(parent as usize) {
+        let child = truncate(self.branches.len());
+        let next_sibling = match self.branches.get_mut(parent as usize) {
             Some(above) => std::mem::replace(&mut above.first_child, child),
             None => 0,
         };
         let length = u16::try_from(length).unwrap_or(u16::MAX);
-        self.nodes.push(Node { text, length, next_sibling, ..Node::default() });
-        if self.nodes.len() * 2 > self.slots.len() {
-            let grown = vec![Slot::default(); self.slots.len() * 2];
-            for slot in std::mem::replace(&mut self.slots, grown) {
-                if slot.node != 0 {
-                    self.insert(slot);
+        let node = Node { last: 0, text, length };
+        self.branches.push(Branch { hash, node, first_child: 0, next_sibling });
+        if self.branches.len() * 2 > self.slots.len() {
+            let grown = vec![(0, 0); self.slots.len() * 2];
+            for (hash, branch) in std::mem::replace(&mut self.slots, grown) {
+                if branch != 0 {
+                    self.insert(hash, branch);
                 }
             }
         }
-        self.insert(Slot { hash, node: child });
+        self.insert(hash, child);
         child
     }
 
-    fn insert(&mut self, slot: Slot) {
+    fn insert(&mut self, hash: u64, branch: u32) {
         let mask = self.slots.len() - 1;
-        let mut at = place(slot.hash, mask);
+        let mut at = place(hash, mask);
         while let Some(taken) = self.slots.get_mut(at) {
-            if taken.node == 0 {
-                *taken = slot;
+            if taken.1 == 0 {
+                *taken = (hash, branch);
                 return;
             }
             at = (at + 1) & mask;
@@ -108,117 +141,144 @@ impl Names {
     }
 
     /// Numbers the classes depth first.
-    pub(crate) fn number(&mut self) {
-        let mut stack = vec![(0u32, false)];
-        let mut class = NO_NAME;
-        while let Some((at, done)) = stack.pop() {
-            let Some(node) = self.nodes.get_mut(at as usize) else { continue };
-            if done {
-                node.last = class - 1;
-                continue;
+    pub(crate) fn number(self) -> Names {
+        let Self { slots, branches, mut text } = self;
+        text.shrink_to_fit();
+        let slots = vec![Slot::default(); slots.len()];
+        let mut names = Names { slots, nodes: Vec::with_capacity(branches.len()), text };
+        let mut stack = vec![Visit::Enter(0)];
+        while let Some(visit) = stack.pop() {
+            let at = match visit {
+                Visit::Leave(node) => {
+                    let last = truncate(names.len()) - 1;
+                    if let Some(node) = names.nodes.get_mut(node) {
+                        node.last = last;
+                    }
+                    continue;
+                }
+                Visit::Enter(at) => at,
+            };
+            let Some(branch) = branches.get(at as usize) else { continue };
+            let inner = branch.first_child != 0;
+            let class = truncate(names.len());
+            if at != 0 {
+                names.insert(branch.hash, class | u32::from(inner));
             }
-            node.class = class;
-            class += 2;
-            stack.push((at, true));
-            let mut child = node.first_child;
+            stack.push(Visit::Leave(names.nodes.len()));
+            names.nodes.push(branch.node);
+            let mut child = branch.first_child;
             while child != 0 {
-                stack.push((child, false));
-                child = self.nodes.get(child as usize).map_or(0, |node| node.next_sibling);
+                stack.push(Visit::Enter(child));
+                child = branches.get(child as usize).map_or(0, |branch| branch.next_sibling);
             }
         }
-        self.classes = class;
-        self.nodes.shrink_to_fit();
-        self.text.shrink_to_fit();
+        names
+    }
+}
+
+/// What numbering has still to do.
+enum Visit {
+    /// A branch, with all below it.
+    Enter(u32),
+    /// A node whose names below are numbered.
+    Leave(usize),
+}
+
+impl Names {
+    fn insert(&mut self, hash: u64, class: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = place(hash, mask);
+        while let Some(taken) = self.slots.get_mut(at) {
+            if taken.class == 0 {
+                *taken = Slot { tag: tag(hash), class };
+                return;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     /// How many classes there are.
     pub(crate) fn len(&self) -> usize {
-        self.classes as usize
+        self.nodes.len() * 2
     }
 
     /// The class of a name.
     pub(crate) fn class(&self, name: &str) -> u32 {
         let bytes = name.as_bytes();
-        let (mut found, mut hash, mut end) = (0, SEED, bytes.len());
-        let mut matched = bytes.len();
+        let (mut found, mut hash, mut end) = (None, SEED, bytes.len());
         loop {
-            let mut start = end;
-            while start > 0 && bytes.get(start - 1) != Some(&b'.') {
-                start -= 1;
-            }
+            let start = start_of_label(bytes, end);
             hash = extend(hash, bytes.get(start..end).unwrap_or_default());
-            let Some(node) = self.find(hash) else { break };
-            (found, matched) = (node, start);
-            let inner = self.nodes.get(node as usize).is_some_and(|node| node.first_child != 0);
+            let Some(slot) = self.find(hash) else { break };
+            found = Some((slot, start));
+            let inner = slot.class & 1 != 0;
             if start == 0 || !inner {
                 break;
             }
             end = start - 1;
         }
-        let Some(node) = self.nodes.get(found as usize) else { return NO_NAME + 1 };
-        if found != 0 && Some(self.name_of(node)) != name.get(matched..) {
-            // Two suffixes with one hash: look again, at the letters too.
+        let Some((slot, start)) = found else { return NO_NAME + 1 };
+        // The walk goes on while the letters are still on their way from memory.
+        if self.node_of(slot).map(|node| node.name(&self.text)) != name.get(start..) {
+            // Two suffixes of one tag: look again, at the letters too.
             return self.class_slowly(name);
         }
-        if found != 0 && matched == 0 { node.class } else { node.class + 1 }
+        slot.class & !1 | u32::from(start != 0)
     }
 
     fn class_slowly(&self, name: &str) -> u32 {
         let (mut class, mut hash, mut end) = (NO_NAME + 1, SEED, name.len());
         loop {
-            let start = name.get(..end).and_then(|rest| rest.rfind('.')).map_or(0, |dot| dot + 1);
+            let start = start_of_label(name.as_bytes(), end);
             hash = extend(hash, name.as_bytes().get(start..end).unwrap_or_default());
-            let found = self.find_exact(hash, name.get(start..).unwrap_or_default());
-            let Some(node) = found.and_then(|node| self.nodes.get(node as usize)) else { return class };
+            let Some(slot) = self.find_exact(hash, name.get(start..).unwrap_or_default()) else {
+                return class;
+            };
+            class = slot.class & !1 | u32::from(start != 0);
             if start == 0 {
-                return node.class;
+                return class;
             }
-            class = node.class + 1;
             end = start - 1;
         }
     }
 
-    fn find(&self, hash: u64) -> Option<u32> {
-        let mask = self.slots.len() - 1;
+    fn find(&self, hash: u64) -> Option<&Slot> {
+        let (mask, tag) = (self.slots.len() - 1, tag(hash));
         let mut at = place(hash, mask);
         loop {
-            let slot = self.slots.get(at)?;
-            if slot.node == 0 {
-                return None;
-            }
-            if slot.hash == hash {
-                return Some(slot.node);
+            let slot = self.slots.get(at).filter(|slot| slot.class != 0)?;
+            if slot.tag == tag {
+                return Some(slot);
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn find_exact(&self, hash: u64, name: &str) -> Option<u32> {
-        let mask = self.slots.len() - 1;
+    fn find_exact(&self, hash: u64, name: &str) -> Option<&Slot> {
+        let (mask, tag) = (self.slots.len() - 1, tag(hash));
         let mut at = place(hash, mask);
         loop {
-            let slot = self.slots.get(at).filter(|slot| slot.node != 0)?;
-            if slot.hash == hash
-                && self.nodes.get(slot.node as usize).map(|node| self.name_of(node)) == Some(name)
-            {
-                return Some(slot.node);
+            let slot = self.slots.get(at).filter(|slot| slot.class != 0)?;
+            if slot.tag == tag && self.node_of(slot).is_some_and(|node| node.name(&self.text) == name) {
+                return Some(slot);
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn name_of(&self, node: &Node) -> &str {
-        let from = node.text as usize;
-        self.text.get(from..from + usize::from(node.length)).unwrap_or_default()
+    fn node_of(&self, slot: &Slot) -> Option<&Node> {
+        self.nodes.get((slot.class / 2) as usize)
     }
 
-    fn node(&self, name: &str) -> Option<&Node> {
+    /// The class of a name that was added, and the last below it.
+    fn added(&self, name: &str) -> Option<Run> {
         let (mut hash, mut end) = (SEED, name.len());
         loop {
-            let start = name.get(..end).and_then(|rest| rest.rfind('.')).map_or(0, |dot| dot + 1);
+            let start = start_of_label(name.as_bytes(), end);
             hash = extend(hash, name.as_bytes().get(start..end).unwrap_or_default());
             if start == 0 {
-                return self.nodes.get(self.find_exact(hash, name)? as usize);
+                let slot = self.find_exact(hash, name)?;
+                return Some((slot.class & !1, self.node_of(slot)?.last));
             }
             end = start - 1;
         }
@@ -226,17 +286,17 @@ impl Names {
 
     /// The class of exactly a name that was added.
     pub(crate) fn exact(&self, name: &str) -> Option<Run> {
-        self.node(name).map(|node| (node.class, node.class))
+        self.added(name).map(|(class, _)| (class, class))
     }
 
     /// The classes below a name that was added.
     pub(crate) fn below(&self, name: &str) -> Option<Run> {
-        self.node(name).map(|node| (node.class + 1, node.last))
+        self.added(name).map(|(class, last)| (class + 1, last))
     }
 
     /// The classes of a name that was added and of all below it.
     pub(crate) fn whole(&self, name: &str) -> Option<Run> {
-        self.node(name).map(|node| (node.class, node.last))
+        self.added(name)
     }
 
     /// What a class holds, in the words of the language.
@@ -244,8 +304,7 @@ impl Names {
         if class <= NO_NAME + 1 {
             return if class == NO_NAME { "literal".into() } else { "other names".into() };
         }
-        let node = self.nodes.iter().find(|node| node.class == class & !1);
-        let name = node.map_or("", |node| self.name_of(node));
+        let name = self.nodes.get((class / 2) as usize).map_or("", |node| node.name(&self.text));
         if class & 1 == 0 { name.into() } else { format!("*.{name}") }
     }
 
@@ -257,8 +316,21 @@ impl Names {
     }
 }
 
+/// Where the label starts that ends at a place.
+pub(crate) fn start_of_label(name: &[u8], end: usize) -> usize {
+    let mut start = end;
+    while start > 0 && name.get(start - 1) != Some(&b'.') {
+        start -= 1;
+    }
+    start
+}
+
 /// The hash of no label.
 pub(crate) const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
 
 fn place(hash: u64, mask: usize) -> usize {
     usize::try_from(hash >> 20).unwrap_or(0) & mask
@@ -296,10 +368,9 @@ mod tests {
     use super::*;
 
     fn names(all: &[&str]) -> Names {
-        let mut names = Names::new();
+        let mut names = Trie::new();
         all.iter().for_each(|name| names.add(name));
-        names.number();
-        names
+        names.number()
     }
 
     #[test]

@@ -215,8 +215,10 @@ pub(crate) fn proxy_class(protocol: ProxyProtocol) -> u32 {
 #[derive(Debug)]
 pub(crate) struct Ports {
     starts: Vec<u16>,
-    /// The class of each port; empty where the starts are few.
-    table: Box<[u16]>,
+    /// The class of each port, where one byte can say it and starts are not few.
+    short: Box<[u8]>,
+    /// The class of each port, where it takes two bytes.
+    long: Box<[u16]>,
 }
 
 impl Ports {
@@ -226,10 +228,12 @@ impl Ports {
         starts.sort_unstable();
         starts.dedup();
         starts.shrink_to_fit();
-        let mut ports = Self { starts, table: Box::default() };
-        if ports.starts.len() > 16 {
-            let class = |port| u16::try_from(ports.search(port)).unwrap_or(u16::MAX);
-            ports.table = (0..=u16::MAX).map(class).collect();
+        let mut ports = Self { starts, short: Box::default(), long: Box::default() };
+        let classes = (0..=u16::MAX).map(|port| ports.search(port));
+        match ports.starts.len() {
+            0..=16 => {}
+            17..=256 => ports.short = classes.map(|class| class.to_le_bytes()[0]).collect(),
+            _ => ports.long = classes.map(|class| (class & 0xffff) as u16).collect(),
         }
         ports
     }
@@ -240,7 +244,12 @@ impl Ports {
 
     /// The class of a port.
     pub(crate) fn class(&self, port: u16) -> u32 {
-        self.table.get(usize::from(port)).map_or_else(|| self.search(port), |&class| class.into())
+        let at = usize::from(port);
+        match (self.short.get(at), self.long.get(at)) {
+            (Some(&class), _) => class.into(),
+            (None, Some(&class)) => class.into(),
+            (None, None) => self.search(port),
+        }
     }
 
     /// The first port of a class.
@@ -249,7 +258,7 @@ impl Ports {
     }
 
     fn bytes(&self) -> usize {
-        self.starts.capacity() * 2 + self.table.len() * 2
+        self.starts.capacity() * 2 + self.short.len() + self.long.len() * 2
     }
 }
 
