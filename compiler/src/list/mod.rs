@@ -2,6 +2,7 @@
 //! A million lines are fine.
 
 mod names;
+mod radix;
 mod ranges;
 mod scan;
 

@@ -1,6 +1,7 @@
 //! Names of a list in few bytes more than their text: one text with all of them, in the order of
 //! their hashes. A name is found by the hashes of its suffixes.
 
+use super::radix::{self, Digit};
 use crate::tree::names::{SEED, extend, start_of_label};
 use std::hint::black_box;
 
@@ -266,38 +267,12 @@ struct Asked {
     kind: u8,
 }
 
-/// Sorts keys by their mark, then by their run. What is equal stays in the order of lines.
-fn sorted(mut keys: Vec<u64>, bits: u32) -> Vec<u64> {
-    let mut other = vec![0; keys.len()];
-    for (shift, width) in [(32, 8), (64 - bits, bits / 2), (64 - bits + bits / 2, bits - bits / 2)] {
-        if width > 0 {
-            sort_by_digit(&keys, &mut other, |key| (key >> shift & ((1 << width) - 1)) as usize, 1 << width);
-            std::mem::swap(&mut keys, &mut other);
-        }
-    }
-    keys
-}
-
-fn sort_by_digit(from: &[u64], to: &mut [u64], digit: impl Fn(u64) -> usize, digits: usize) {
-    let mut places = vec![0usize; digits + 1];
-    for &number in from {
-        if let Some(count) = places.get_mut(digit(number) + 1) {
-            *count += 1;
-        }
-    }
-    let mut before = 0;
-    for place in &mut places {
-        before += *place;
-        *place = before;
-    }
-    for &number in from {
-        if let Some(place) = places.get_mut(digit(number)) {
-            if let Some(slot) = to.get_mut(*place) {
-                *slot = number;
-            }
-            *place += 1;
-        }
-    }
+/// Sorts keys by their run, and within by their mark. What is equal stays in the order of lines.
+fn sorted(keys: Vec<u64>, bits: u32) -> Vec<u64> {
+    let (lower, upper) = (bits / 2, bits - bits / 2);
+    let mark = Digit { shift: 32, width: 8 };
+    let run = [Digit { shift: 64 - bits, width: lower }, Digit { shift: 64 - upper, width: upper }];
+    radix::sort(keys, |key| *key, std::iter::once(mark).chain(run))
 }
 
 /// About so many entries are a run: at least these, less than twice as many.

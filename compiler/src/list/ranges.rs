@@ -1,5 +1,6 @@
 //! Addresses of a list in as few bytes as can be: runs that do not overlap, each with its line.
 
+use super::radix::{self, Digit};
 use crate::model::AddressRange;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -64,8 +65,7 @@ impl Ranges {
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
         let Runs4 { top, data, .. } = &self.v4;
-        let v6: usize = self.v6.levels.iter().map(|level| level.len() * 16).sum();
-        self.few.len() * 12 + top.len() * 4 + data.len() + v6 + self.v6.last.len() * 20
+        self.few.len() * 12 + top.len() * 4 + data.len() + self.v6.bytes()
     }
 }
 
@@ -150,12 +150,11 @@ fn sorted<N: Bits>(mut ranges: Vec<Line<N>>) -> Vec<Line<N>> {
         ranges.sort_unstable();
         return ranges;
     }
-    // Both in one number, which is compared at once.
-    let key = |(at, range): (u32, &Line<N>)| u128::from(range.0.upper()) << 32 | u128::from(at);
-    let mut order: Vec<u128> = (0..).zip(&ranges).map(key).collect();
-    order.sort_unstable();
+    let order: Vec<(u64, u32)> = ranges.iter().map(|range| range.0.upper()).zip(0..).collect();
+    let digits = (0..64).step_by(DIGIT as usize).map(|shift| Digit { shift, width: DIGIT });
+    let order = radix::sort(order, |(upper, _)| *upper, digits);
     let mut sorted: Vec<Line<N>> = Vec::with_capacity(ranges.len());
-    sorted.extend(order.iter().filter_map(|key| ranges.get((key & u128::from(u32::MAX)) as usize)));
+    sorted.extend(order.iter().filter_map(|(_, at)| ranges.get(*at as usize)));
     for alike in sorted.chunk_by_mut(|a, b| a.0.upper() == b.0.upper()) {
         alike.sort_unstable();
     }
@@ -259,29 +258,48 @@ fn flush(bucket: &mut Vec<(u16, u16, u32)>, data: &mut Vec<u8>, width: usize) {
     bucket.clear();
 }
 
-/// Runs of IPv6: a search tree of first addresses, sixteen to a node.
+/// Runs of IPv6: a search tree of first addresses, [`FAN`] to a node. The leaves have all of their
+/// runs together, so that the last step is one wait for memory.
 #[derive(Debug, Default)]
 struct Runs6 {
-    /// All first addresses, then each sixteenth of the level before, down to one node.
+    /// The first address of each leaf, then each sixteenth of the level before, down to one node.
     levels: Vec<Box<[u128]>>,
-    last: Box<[u128]>,
-    lines: Box<[u32]>,
+    leaves: Box<[Leaf]>,
+    count: usize,
+}
+
+/// Runs that follow each other.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Leaf {
+    first: [u128; FAN],
+    last: [u128; FAN],
+    lines: [u32; FAN],
+}
+
+impl Leaf {
+    fn new(runs: &[Line<u128>]) -> Self {
+        // Room that is left over holds no address.
+        let mut leaf = Self { first: [u128::MAX; FAN], last: [0; FAN], lines: [0; FAN] };
+        let Self { first, last, lines } = &mut leaf;
+        for (((first, last), line), run) in first.iter_mut().zip(last).zip(lines).zip(runs) {
+            (*first, *last, *line) = *run;
+        }
+        leaf
+    }
 }
 
 impl Runs6 {
     fn new(ranges: &[Line<u128>]) -> Self {
-        if ranges.is_empty() {
-            return Self::default();
-        }
-        let mut level: Box<[u128]> = ranges.iter().map(|range| range.0).collect();
+        let leaves: Box<[Leaf]> = ranges.chunks(FAN).map(Leaf::new).collect();
+        let mut level: Box<[u128]> = ranges.iter().step_by(FAN).map(|range| range.0).collect();
         let mut levels = Vec::new();
         while level.len() > FAN {
             let above = level.iter().copied().step_by(FAN).collect();
             levels.push(std::mem::replace(&mut level, above));
         }
         levels.push(level);
-        let last = ranges.iter().map(|range| range.1).collect();
-        Self { levels, last, lines: ranges.iter().map(|range| range.2).collect() }
+        Self { levels, leaves, count: ranges.len() }
     }
 
     fn line(&self, bits: u128) -> Option<u32> {
@@ -292,15 +310,27 @@ impl Runs6 {
             let before: usize = node.iter().map(|&first| usize::from(first <= bits)).sum();
             at = (from + before).checked_sub(1).filter(|&at| at >= from)?;
         }
-        (bits <= *self.last.get(at)?).then(|| self.lines.get(at).copied())?
+        let leaf = self.leaves.get(at)?;
+        let runs = leaf.first.iter().zip(&leaf.last);
+        // At most one holds it; all are looked at, since that is faster than to search.
+        let held = (0..).zip(runs).filter(|(_, (first, last))| **first <= bits && bits <= **last);
+        let at = held.fold(None, |_, (at, _)| Some(at))?;
+        leaf.lines.get::<usize>(at).copied()
     }
 
     fn runs(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
-        let first = self.levels.first().map_or(&[][..], |level| level);
-        first.iter().copied().zip(self.last.iter().copied())
+        let runs = self.leaves.iter().flat_map(|leaf| leaf.first.iter().copied().zip(leaf.last));
+        runs.take(self.count)
+    }
+
+    fn bytes(&self) -> usize {
+        self.levels.iter().map(|level| level.len() * 16).sum::<usize>()
+            + self.leaves.len() * size_of::<Leaf>()
     }
 }
 
+/// Bits by which addresses are sorted at a time.
+const DIGIT: u32 = 11;
 /// So many IPv4 ranges need no tables.
 const FEW: usize = 1024;
 
