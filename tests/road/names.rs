@@ -90,6 +90,28 @@ fn row_25_special_addresses_are_not_the_internet() {
 }
 
 #[test]
+fn row_25_an_address_within_another_is_the_one_that_is_judged() {
+    // Whatever is not blocked is passed, so that only the address inside can be the reason.
+    let policy = "policy 1\ndefault pass\nsocks block inside { to: 10.0.0.0/8, 127.0.0.0/8 }\n";
+    let proxy = Proxy::start(policy, |_| {});
+    for address in [
+        "::ffff:10.0.0.1",
+        "::10.0.0.1",
+        "::127.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::10.0.0.1",
+        "2002:a00:1::1",
+        "2001:0:808:808::f5ff:fffe",
+        "2001:db8:1::5efe:10.0.0.1",
+        "2001:db8:1:0:200:5efe:10.0.0.1",
+    ] {
+        let target = SocketAddr::new(address.parse().unwrap(), 80);
+        assert_eq!(proxy.reply_to(&request(1, target)), 2, "{address}");
+    }
+}
+
+#[test]
 fn row_26_what_was_decided_is_what_is_dialled() {
     let secret = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = secret.local_addr().unwrap().port();

@@ -4,14 +4,21 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// The address that a mapped (RFC 4291 §2.5.5.2), NAT64 (RFC 6052) or 6to4 (RFC 3056) address
-/// really speaks of; any other address as it is.
+/// The IPv4 address that an IPv6 address really speaks of; any other address as it is. Those are
+/// mapped (RFC 4291 §2.5.5.2), compatible (§2.5.5.1), translated (RFC 2765 §2.1), NAT64 (RFC 6052,
+/// RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380 §4) and ISATAP addresses (RFC 5214 §6.1).
 pub fn canonical(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     match v6.octets() {
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
-        | [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
-        | [0x20, 0x02, a, b, c, d, ..] => Ipv4Addr::new(a, b, c, d).into(),
+        | [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, a, b, c, d]
+        | [0, 0x64, 0xff, 0x9b, 0, 0 | 1, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        | [0x20, 0x02, a, b, c, d, ..]
+        | [_, _, _, _, _, _, _, _, 0 | 2, 0, 0x5e, 0xfe, a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
+        // `::` and `::1` are themselves, and so is what is near them.
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if a > 0 => Ipv4Addr::new(a, b, c, d).into(),
+        // Teredo writes the client's address inverted.
+        [0x20, 0x01, 0, 0, _, _, _, _, _, _, _, _, a, b, c, d] => Ipv4Addr::new(!a, !b, !c, !d).into(),
         _ => address,
     }
 }
@@ -41,8 +48,8 @@ impl AddressRange {
         Self { first: address, last: address }
     }
 
-    /// A prefix; host bits are ignored. Of mapped, NAT64 and 6to4 addresses it is the IPv4 prefix
-    /// that they speak of, as of [`canonical`] addresses; all of one kind (`2002::/16`, which lists of
+    /// A prefix; host bits are ignored. Where IPv6 addresses speak of IPv4 ones it is the IPv4 prefix,
+    /// as of [`canonical`] addresses; all of one kind (`2002::/16`, which lists of
     /// addresses that do not belong in the internet have) are not all of IPv4, but the prefix itself,
     /// which no canonical address is in.
     pub fn prefix(net: ipnet::IpNet) -> Self {
@@ -193,6 +200,7 @@ impl Builtin {
                 "198.51.100.0/24",
                 "203.0.113.0/24",
                 "240.0.0.0/4",
+                // What is above, to `::ffff:ffff`, are IPv4 addresses.
                 "::2/127",
                 "::4/126",
                 "::8/125",
@@ -216,14 +224,6 @@ impl Builtin {
                 "::20:0/107",
                 "::40:0/106",
                 "::80:0/105",
-                "::100:0/104",
-                "::200:0/103",
-                "::400:0/102",
-                "::800:0/101",
-                "::1000:0/100",
-                "::2000:0/99",
-                "::4000:0/98",
-                "::8000:0/97",
                 "64:ff9b:1::/48",
                 "100::/64",
                 "2001::/23",
@@ -300,10 +300,23 @@ mod tests {
 
     #[test]
     fn an_address_inside_an_address_is_seen() {
-        for text in ["::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1", "127.0.0.1"] {
+        for text in [
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::1",
+            "2001:0:808:808::80ff:fffe",
+            "fe80::5efe:7f00:1",
+            "2001:db8::200:5efe:7f00:1",
+            "127.0.0.1",
+        ] {
             assert_eq!(canonical(ip(text)), ip("127.0.0.1"), "{text}");
         }
-        assert_eq!(canonical(ip("::1")), ip("::1"));
+        for text in ["::", "::1", "::2", "::ff:ffff", "2001:db8::1", "64:ff9b:1:1::1", "fe80::1"] {
+            assert_eq!(canonical(ip(text)), ip(text), "{text}");
+        }
     }
 
     #[test]
@@ -314,8 +327,7 @@ mod tests {
         for text in ["1.1.1.1", "1.2.3.3", "1.2.3.5", "2606:4700::1111", "223.255.255.255"] {
             assert!(inside(text), "{text}");
         }
-        for text in ["1.2.3.4", "10.0.0.1", "0.0.0.0", "::", "::1", "::7f00:1", "255.255.255.255", "fe80::1"]
-        {
+        for text in ["1.2.3.4", "10.0.0.1", "0.0.0.0", "::", "::1", "::ff:1", "255.255.255.255", "fe80::1"] {
             assert!(!inside(text), "{text}");
         }
     }
