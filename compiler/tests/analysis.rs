@@ -493,3 +493,48 @@ fn a_difference_is_one_of_clients_that_are_let_in() {
     let strict = of("default pass\n", "default pass\nresolve: strict\n");
     assert!(!strict.is_same() && strict.settings == ["resolve"]);
 }
+
+fn compiled(text: &str) -> Policy {
+    Policy::compile(policy(text))
+}
+
+#[test]
+fn a_method_without_a_service_is_offered_with_any() {
+    let old = "socksmethod: pam.username\n";
+    let new = format!("{old}socks pass admin {{ socksmethod: pam.username(rustsocks)  to: any  port: 22 }}\n");
+    let diff = analysis::diff(&compiled(old), &compiled(&new));
+    assert!(diff.complete && diff.differences.len() == 1, "{diff:?}");
+    let model = policy(&format!("{new}never pass {{ port: 22 }}\n"));
+    let reachable = analysis::can_reach(&model, &model.invariants[0].when);
+    assert_eq!(reachable.passes.len(), 1);
+}
+
+#[test]
+fn a_witness_says_its_method_where_one_of_the_policies_would_take_another() {
+    let of = |methods: &str, rule: &str| {
+        compiled(&format!("socksmethod: {methods}\nsocks pass p {{ socksmethod: {rule}  to: a.test }}\n"))
+    };
+    let diff = analysis::diff(&of("password", "password"), &of("certificate", "certificate, password"));
+    assert!(!diff.differences.is_empty());
+    for one in &diff.differences {
+        assert!(one.witness.arguments().contains("--method certificate"), "{}", one.witness.arguments());
+    }
+}
+
+/// What `p` of a policy passes, in the words of the language.
+fn area_of_p(text: &str) -> String {
+    let model = policy(&format!("socksmethod: password, none\n{text}\nnever pass {{ port: 443 }}\n"));
+    let reachable = analysis::can_reach(&model, &model.invariants[0].when);
+    let ways = reachable.passes.iter().flat_map(|passed| &passed.area.ways);
+    ways.map(|way| analysis::Area::line(way)).collect::<Vec<_>>().join(" or ")
+}
+
+#[test]
+fn a_region_is_no_smaller_in_words_than_it_is() {
+    assert_eq!(area_of_p("socks pass p { not user: @crew  port: 443 }"), "user: any, none except @crew");
+    assert_eq!(area_of_p("socks pass p { to: api.*.com, c.org  port: 443 }"), "to: api.*.com, c.org");
+    let regex = area_of_p("socks pass p { to: c.org, /[a-z]+\\.evil\\.com/  port: 443 }");
+    assert!(regex.contains("evil\\.com") && regex.contains("c.org"), "{regex}");
+    let part = area_of_p("socks pass p { to: w*.x.com except w1*.x.com, c.org  port: 443 }");
+    assert!(part.contains("such as"), "{part}");
+}

@@ -120,17 +120,22 @@ pub(super) fn area(area: &Area, name: impl Fn(Side, RuleId) -> String) -> String
 /// How many rules are named that take something away.
 const MAX_LESS: usize = 6;
 
-/// An area as JSON.
-pub(super) fn area_json(area: &Area, name: impl Fn(Side, RuleId) -> String) -> Value {
-    let lists = |lists: &[Vec<Said>]| -> Vec<Value> {
-        let list = |said: &Vec<Said>| {
-            said.iter()
-                .map(|one| (one.key.to_owned(), Value::from(one.value.clone())))
-                .collect::<serde_json::Map<_, _>>()
-        };
-        lists.iter().map(|one| Value::Object(list(one))).collect()
+/// An area as JSON: conditions of one key that must all hold are a list.
+pub(super) fn area_json(area: &Area, rule: impl Fn(Side, RuleId) -> Value) -> Value {
+    let conditions = |said: &Vec<Said>| {
+        let mut all = serde_json::Map::new();
+        for one in said {
+            let value = Value::from(one.value.clone());
+            match all.get_mut(one.key) {
+                Some(Value::Array(values)) => values.push(value),
+                Some(first) => *first = json!([first.take(), value]),
+                None => _ = all.insert(one.key.to_owned(), value),
+            }
+        }
+        Value::Object(all)
     };
-    let less: Vec<String> = area.less.iter().map(|(side, id)| name(*side, *id)).collect();
+    let lists = |lists: &[Vec<Said>]| lists.iter().map(conditions).collect::<Vec<_>>();
+    let less: Vec<Value> = area.less.iter().map(|(side, id)| rule(*side, *id)).collect();
     json!({ "any_of": lists(&area.ways), "except": lists(&area.except), "less": less })
 }
 
@@ -155,8 +160,8 @@ fn as_json(pair: &Pair<'_>, diff: &Diff, old: &Model, new: &Model) -> Value {
             "old": rule(old, one.old),
             "new": rule(new, one.new),
             "requests": area_json(&pair.area(one), |side, id| match side {
-                Side::Old => old.label(id),
-                Side::New => new.label(id),
+                Side::Old => json!({ "rule": old.label(id), "policy": "old" }),
+                Side::New => json!({ "rule": new.label(id), "policy": "new" }),
             }),
             "witness": one.witness.arguments(),
         })

@@ -249,5 +249,5 @@ fn as_json(question: &str, answer: &Reachable, model: &Model) -> Value {
 }
 
 fn requests(area: &Area, model: &Model) -> Value {
-    diff::area_json(area, |_, id| model.label(id))
+    diff::area_json(area, |_, id| model.label(id).into())
 }

@@ -65,12 +65,18 @@ pub(crate) struct Describer {
     words: HashMap<(usize, Set), String>,
     /// What is written of certificates' names.
     certs: HashMap<Set, String>,
+    /// Wildcards and regexes, as the policies write them.
+    patterns: Vec<(Set, String)>,
 }
 
 impl Describer {
     pub(crate) fn new(space: &Arc<Space>, models: &[&Model]) -> Self {
-        let mut describer =
-            Self { space: space.clone(), words: HashMap::default(), certs: HashMap::default() };
+        let mut describer = Self {
+            space: space.clone(),
+            words: HashMap::default(),
+            certs: HashMap::default(),
+            patterns: Vec::new(),
+        };
         for model in models {
             describer.learn(model);
         }
@@ -140,6 +146,9 @@ impl Describer {
             if cube.get(other).is_all() && cube.get(Dim::Port).is_all() && !cube.get(dim).is_all() {
                 let set = cube.get(dim).clone();
                 self.word(dim, &set, text);
+                if dim == Dim::Name && !self.patterns.iter().any(|(known, _)| *known == set) {
+                    self.patterns.push((set.clone(), text.to_owned()));
+                }
                 if dim == Dim::Address {
                     self.word(Dim::From, &set, text);
                 }
@@ -155,13 +164,10 @@ impl Describer {
 
     /// A region; conditions that `asked` has in the same way are left out.
     pub(crate) fn area(&self, region: &Region, asked: Option<&Region>) -> Area {
-        let reference = asked.and_then(|asked| match asked.cubes.as_slice() {
-            [one] => Some(one),
-            _ => None,
-        });
+        let reference = asked.and_then(|asked| same_in_all(&asked.cubes));
         let mut ways: Vec<Vec<Said>> = Vec::new();
         for cube in self.largest(&region.cubes) {
-            let way = self.cube(cube, reference);
+            let way = self.cube(cube, reference.as_ref());
             if !ways.contains(&way) {
                 ways.push(way);
             }
@@ -275,18 +281,14 @@ impl Describer {
             return word.clone();
         }
         let universe = self.space.bounds.universe.get(dim as usize).unwrap_or(&Set::All);
+        // Of users, `any` is not everybody: there are those without a name.
+        let everybody = if dim == Dim::User { "any, none" } else { "any" };
         if let Some(word) = known(&Set::All.minus(set, universe)) {
-            return format!("any except {word}");
+            return format!("{everybody} except {word}");
         }
         match dim {
             Dim::User => self.users(set, universe),
-            Dim::Name => {
-                let (mut with, without) = self.space.names.describe(set);
-                if set.contains(LITERAL.into()) {
-                    with.push("literal".into());
-                }
-                if without.is_empty() { cut(with) } else { format!("{} except {}", cut(with), cut(without)) }
-            }
+            Dim::Name => self.names(set, universe),
             Dim::Address | Dim::From => addresses(set, universe),
             Dim::Port => {
                 let ranges = set.ranges(universe).iter().filter_map(|&(first, last)| {
@@ -302,6 +304,35 @@ impl Describer {
             Dim::Listener => self.listeners(set, universe),
             Dim::Time => self.times(set),
             Dim::Kind => String::new(),
+        }
+    }
+
+    fn names(&self, set: &Set, universe: &Set) -> String {
+        let mut said = self.space.names.describe(set);
+        if !said.such_as.is_empty() {
+            // No suffixes are all of it: what the policies themselves write may be.
+            let (mut rest, mut patterns) = (set.clone(), Vec::new());
+            for (pattern, text) in &self.patterns {
+                if rest.intersects(pattern) && pattern.minus(set, universe).is_none() {
+                    rest = rest.minus(pattern, universe);
+                    patterns.push(text.clone());
+                }
+            }
+            let others = self.space.names.describe(&rest);
+            if others.such_as.len() < said.such_as.len() && others.without.is_empty() {
+                said = others;
+                said.with.splice(0..0, patterns);
+            }
+        }
+        if set.contains(LITERAL.into()) {
+            said.with.push("literal".into());
+        }
+        if !said.such_as.is_empty() {
+            said.with.push(format!("some names, such as {}", cut(said.such_as)));
+        }
+        match said.without.as_slice() {
+            [] => cut(said.with),
+            _ => format!("{} except {}", cut(said.with), cut(said.without)),
         }
     }
 
@@ -349,6 +380,13 @@ impl Describer {
             None => "some".into(),
         }
     }
+}
+
+/// What cubes have in the same way; `None` if there are none.
+fn same_in_all(cubes: &[Cube]) -> Option<Cube> {
+    let (first, others) = cubes.split_first()?;
+    let same = Dim::ALL.into_iter().filter(|&dim| others.iter().all(|cube| cube.get(dim) == first.get(dim)));
+    Some(same.fold(Cube::all(), |all, dim| all.and(dim, first.get(dim))))
 }
 
 fn to(kind: SetItemKind) -> Conditions {

@@ -343,7 +343,9 @@ impl Comparison<'_> {
         let admitted =
             |policy: &Policy| policy.admit(&is.sample(policy.model()).client()).answer() == Answer::Pass;
         let heard = stage == Stage::Client || admitted(old_policy) && admitted(new_policy);
-        (heard && was.rule == old && is.rule == new && was.verdict != is.verdict).then_some(is)
+        let shown = heard && was.rule == old && is.rule == new && was.verdict != is.verdict;
+        let models = [&**old_policy.model(), &**new_policy.model()];
+        shown.then(|| is.beside(&models, &self.pair.new.space))
     }
 }
 

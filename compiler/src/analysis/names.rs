@@ -269,13 +269,13 @@ impl Names {
     }
 
     /// A set of classes in the words of the language: patterns, and those taken out of them.
-    pub(crate) fn describe(&self, set: &Set) -> (Vec<String>, Vec<String>) {
-        let mut words = (Vec::new(), Vec::new());
+    pub(crate) fn describe(&self, set: &Set) -> Described {
+        let mut words = Described::default();
         self.describe_node(0, set, false, &mut words);
         words
     }
 
-    fn describe_node(&self, at: u32, set: &Set, inside: bool, words: &mut (Vec<String>, Vec<String>)) {
+    fn describe_node(&self, at: u32, set: &Set, inside: bool, words: &mut Described) {
         let Some(node) = self.nodes.get(at as usize) else { return };
         let name = self.text_of(at);
         let below = self.below_classes(at);
@@ -284,18 +284,18 @@ impl Names {
         let all_below = held > 0 && held == below.clone().count();
         let open = if at == 0 { "name".to_owned() } else { format!("*.{name}") };
         match (inside, all_below, own) {
-            (false, true, true) => words.0.push(format!(".{name}")),
-            (false, true, false) => words.0.push(open),
-            (false, false, true) => words.0.push(name),
-            (true, false, false) if at != 0 => words.1.push(format!(".{name}")),
-            (true, false, true) => words.1.push(format!("*.{name}")),
-            (true, true, false) if at != 0 => words.1.push(name),
+            (false, true, true) => words.with.push(format!(".{name}")),
+            (false, true, false) => words.with.push(open),
+            (false, false, true) => words.with.push(name),
+            (true, false, false) if at != 0 => words.without.push(format!(".{name}")),
+            (true, false, true) => words.without.push(format!("*.{name}")),
+            (true, true, false) if at != 0 => words.without.push(name),
             _ => {}
         }
         if !all_below && held > 0 {
             let some = below.filter(|&class| set.contains(class.into()));
             let examples = some.filter_map(|class| self.example(class.into()));
-            words.0.extend(examples.take(3).map(|name| name.to_string()));
+            words.such_as.extend(examples.take(3).map(|name| name.to_string()));
         }
         for &child in &node.children {
             self.describe_node(child, set, all_below, words);
@@ -311,6 +311,17 @@ impl Names {
         });
         first..end
     }
+}
+
+/// Names in words.
+#[derive(Debug, Default)]
+pub(crate) struct Described {
+    /// Names and suffixes that are in it,
+    pub(crate) with: Vec<String>,
+    /// less these.
+    pub(crate) without: Vec<String>,
+    /// Names of further parts that no suffix describes.
+    pub(crate) such_as: Vec<String>,
 }
 
 fn key(pattern: &NamePattern) -> String {

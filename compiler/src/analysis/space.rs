@@ -178,9 +178,16 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// The numbers of methods.
-    pub(crate) fn offered(&self, methods: &[MethodSpec]) -> Set {
-        Set::values((0u32..).zip(&self.methods).filter(|(_, spec)| methods.contains(spec)).map(|(id, _)| id))
+    /// The numbers of methods that somebody may log in with where these are listed: one without a
+    /// service stands for any, since the settings say which it is.
+    pub(crate) fn offered(&self, listed: &[MethodSpec]) -> Set {
+        let fits = |spec: &MethodSpec| {
+            let is = |one: &MethodSpec| {
+                one.method == spec.method && (one.service.is_none() || one.service == spec.service)
+            };
+            listed.iter().any(is)
+        };
+        Set::values((0u32..).zip(&self.methods).filter(|(_, spec)| fits(spec)).map(|(id, _)| id))
     }
 
     pub(crate) fn of(models: &[&Model]) -> Self {

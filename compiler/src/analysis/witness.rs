@@ -7,7 +7,7 @@ use super::space::{CLIENT_METHODS, KINDS, Space, address};
 use crate::decision::{Answer, Decision};
 use crate::model::{Host, Model, RuleId, SampleRequest, Stage, Test, Verdict};
 use crate::oracle;
-use crate::request::{Command, Method, ProxyProtocol};
+use crate::request::{Command, Method, MethodSpec, ProxyProtocol};
 use crate::sample::{Sample, USUAL_TIME, usual_method};
 use crate::tree::Policy;
 use std::fmt::Write as _;
@@ -101,6 +101,11 @@ impl Space {
         })
     }
 
+    /// Whether a policy speaks of time.
+    fn is_timed(&self) -> bool {
+        self.clock.universe() != Set::One((0, 0))
+    }
+
     fn play_by(
         &self,
         model: &Model,
@@ -115,9 +120,18 @@ impl Space {
             Answer::Pass => Verdict::Pass,
             Answer::NeedsAddress => return None,
         };
-        let timed = self.clock.universe() != Set::One((0, 0));
-        let arguments = written(model, &request, client_method, timed);
+        let timed = self.is_timed();
+        let arguments = written(&[model], &request, client_method, timed);
         Some(Witness { request, client_method, verdict, rule: decision.rule(), arguments })
+    }
+}
+
+impl Witness {
+    /// Writes it so that it means the same beside another policy, in which other methods are usual.
+    pub(crate) fn beside(mut self, models: &[&Model], space: &Space) -> Self {
+        let timed = space.is_timed();
+        self.arguments = written(models, &self.request, self.client_method, timed);
+        self
     }
 }
 
@@ -127,10 +141,10 @@ pub fn arguments(model: &Model, request: &SampleRequest, client_method: Method) 
     let terms = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
     let timed =
         terms.flat_map(|when| &when.terms).any(|term| matches!(term.test, Test::Expires(_) | Test::Time(_)));
-    written(model, request, client_method, timed)
+    written(&[model], request, client_method, timed)
 }
 
-fn written(model: &Model, request: &SampleRequest, client_method: Method, timed: bool) -> String {
+fn written(models: &[&Model], request: &SampleRequest, client_method: Method, timed: bool) -> String {
     let mut text = String::new();
     let mut say = |flag: &str, value: &str| {
         let space = if text.is_empty() { "" } else { " " };
@@ -161,15 +175,17 @@ fn written(model: &Model, request: &SampleRequest, client_method: Method, timed:
     if let Some(spoken) = request.proxy_protocol.filter(|&spoken| spoken != ProxyProtocol::Socks5) {
         say("proxyprotocol", &spoken.to_string());
     }
-    if let Some(method) = request.method.as_ref().filter(|&method| *method != usual_method(model, request)) {
+    let usual = |method: &MethodSpec| models.iter().all(|model| *method == usual_method(model, request));
+    if let Some(method) = request.method.as_ref().filter(|&method| !usual(method)) {
         say("method", &method.to_string());
     }
     if let Some(listener) = request.listener.as_ref().filter(|name| &***name != "main") {
         say("listen", listener);
     }
     request.certificate.iter().for_each(|name| say("cert", name));
-    let method = request.method.clone().unwrap_or_else(|| usual_method(model, request));
-    if client_method != crate::sample::client_method(&method, &request.certificate) {
+    let method = request.method.clone().or_else(|| models.first().map(|model| usual_method(model, request)));
+    let known_by = |method: &MethodSpec| crate::sample::client_method(method, &request.certificate);
+    if method.is_some_and(|method| client_method != known_by(&method)) {
         say("clientmethod", client_method.name());
     }
     if let Some(time) = request.time.filter(|&time| timed || time != USUAL_TIME)

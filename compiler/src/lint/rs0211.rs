@@ -80,9 +80,16 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 /// by another code.
 fn turned_away<'a>(context: &Context<'a>, shape: &RuleShape<'a>) -> Option<&'a Rule> {
     let blocks = context.those(Stage::Client, Verdict::Block);
-    let mut covering = blocks
-        .filter(|(_, _, block)| context.ground.covers(block, shape) && !context.takes_all(block));
+    let mut covering = blocks.filter(|(_, rule, block)| {
+        !asks_for_a_method(rule) && context.ground.covers(block, shape) && !context.takes_all(block)
+    });
     covering.next().map(|(_, rule, _)| rule)
+}
+
+/// The methods of the client stage are others than those of the socks stage, which users come with.
+fn asks_for_a_method(rule: &Rule) -> bool {
+    let terms = std::iter::once(&rule.when).chain(&rule.except).flat_map(|when| &when.terms);
+    terms.into_iter().any(|term| matches!(term.test, Test::Method(_)))
 }
 
 /// The two stages speak of different methods. An `except` that speaks of one is left out, which
