@@ -501,7 +501,8 @@ fn compiled(text: &str) -> Policy {
 #[test]
 fn a_method_without_a_service_is_offered_with_any() {
     let old = "socksmethod: pam.username\n";
-    let new = format!("{old}socks pass admin {{ socksmethod: pam.username(rustsocks)  to: any  port: 22 }}\n");
+    let new =
+        format!("{old}socks pass admin {{ socksmethod: pam.username(rustsocks)  to: any  port: 22 }}\n");
     let diff = analysis::diff(&compiled(old), &compiled(&new));
     assert!(diff.complete && diff.differences.len() == 1, "{diff:?}");
     let model = policy(&format!("{new}never pass {{ port: 22 }}\n"));

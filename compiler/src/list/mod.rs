@@ -52,10 +52,12 @@ impl List {
     /// (`0.0.0.0 example.com`: its names). `#` and `!` start a comment. A line of more than
     /// [`MAX_LINE`] bytes is no entry.
     pub fn scan(path: impl Into<Arc<str>>, bytes: &[u8]) -> Scan {
-        let Scanner { v4, v6, names, bad, bad_count, .. } = Scanner::read(bytes);
+        let digest = Self::digest_of(bytes);
+        let seed = digest.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        let Scanner { v4, v6, names, bad, bad_count, .. } = Scanner::read(bytes, seed);
         let list = Self {
             path: path.into(),
-            digest: Self::digest_of(bytes),
+            digest,
             range_count: v4.len() + v6.len(),
             ranges: Ranges::new(v4, v6),
             names: names.finish(),

@@ -2,7 +2,7 @@
 //! their hashes. A name is found by the hashes of its suffixes.
 
 use super::radix::{self, Digit};
-use crate::tree::names::{SEED, extend, start_of_label};
+use crate::tree::names::{extend, start_of_label};
 use std::hint::black_box;
 
 /// An entry speaks of the name itself.
@@ -37,6 +37,9 @@ pub(super) struct Names {
     /// A Bloom filter of keys, each with three bits in one word.
     seen: Vec<u64>,
     count: usize,
+    /// The hash of no label. It depends on the whole list, so that nobody can choose names that all
+    /// end up in one run: another name is another list.
+    seed: u64,
     /// Which numbers of labels entries have, the largest bit for all beyond; by kind.
     depths: [u64; 2],
 }
@@ -52,9 +55,9 @@ struct Entry<'a> {
 
 impl NamesBuilder {
     /// Prepares for a list of so many lines.
-    pub(super) fn new(lines: usize) -> Self {
+    pub(super) fn new(lines: usize, seed: u64) -> Self {
         let width = if lines < 1 << 22 { 3 } else { 4 };
-        Self { names: Names { width, ..Names::default() }, keys: Vec::new() }
+        Self { names: Names { width, seed, ..Names::default() }, keys: Vec::new() }
     }
 
     /// Adds a name, which is lower case and valid.
@@ -64,7 +67,7 @@ impl NamesBuilder {
         if u32::try_from(place + MOST_BYTES).is_err() {
             return;
         }
-        let (mut hash, mut labels, mut end) = (SEED, 0, name.len());
+        let (mut hash, mut labels, mut end) = (self.names.seed, 0, name.len());
         loop {
             let start = start_of_label(name, end);
             hash = extend(hash, name.get(start..end).unwrap_or_default());
@@ -198,7 +201,7 @@ impl Names {
             return None;
         }
         let name = name.as_bytes();
-        let (mut hash, mut labels, mut end) = (SEED, 0u32, name.len());
+        let (mut hash, mut labels, mut end) = (self.seed, 0u32, name.len());
         let mut found = None;
         let [itself, below] = self.depths;
         let mut asked = [Asked::default(); 4];

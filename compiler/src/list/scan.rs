@@ -24,13 +24,13 @@ pub(super) struct Scanner {
 const ROOM: usize = 1 << 20;
 
 impl Scanner {
-    /// Reads all lines.
-    pub(super) fn read(bytes: &[u8]) -> Self {
+    /// Reads all lines; names are hashed from a seed.
+    pub(super) fn read(bytes: &[u8], seed: u64) -> Self {
         let lines = memchr::memchr_iter(b'\n', bytes).count() + 1;
         let mut scanner = Self {
             v4: Vec::new(),
             v6: Vec::new(),
-            names: NamesBuilder::new(lines),
+            names: NamesBuilder::new(lines, seed),
             bad: Vec::new(),
             bad_count: 0,
             line: 0,
