@@ -44,6 +44,9 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     let open = model.default_of(Stage::Client) == Verdict::Pass;
+    if open && context.those(Stage::Client, Verdict::Block).next().is_none() {
+        return;
+    }
     let gates: Vec<RuleShape<'_>> =
         context.those(Stage::Client, Verdict::Pass).map(|(_, _, shape)| without_methods(shape)).collect();
     for (id, rule, shape) in context.rules().filter(|(_, rule, _)| rule.stage == Stage::Socks) {
