@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Result;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// What is measured.
@@ -58,13 +58,16 @@ pub async fn run(args: &Args) -> Result<Comparison> {
     if !in_turns.is_empty() {
         let running = peers.iter().map(|peer| peer.start(args)).collect::<Result<Vec<_>>>()?;
         for &&measure in &in_turns {
-            let mut turn: Vec<_> = peers.iter().zip(&running).collect();
-            for _ in 0..args.turns {
+            let mut order: Vec<_> = peers.iter().zip(&running).collect();
+            for turn in 0..args.turns {
                 let direct = if measure == Measure::Latency { ping(None, args).await? } else { 0.0 };
-                for (peer, server) in &turn {
+                // No server has the same place, or the same one before it, in every turn; and none is
+                // still warm from the turn before.
+                let backwards: Vec<_> = order.iter().rev().copied().collect();
+                for (peer, server) in if turn.is_multiple_of(2) { &order } else { &backwards } {
                     comparison.measure(measure, peer, server, args, direct).await?;
                 }
-                turn.reverse();
+                order.rotate_left(1);
             }
         }
     }
@@ -131,6 +134,8 @@ impl Comparison {
                 }
             }
             Measure::Hold => {
+                // What servers put in order after their start is done by then.
+                tokio::time::sleep(SETTLED).await;
                 let idle = Cost::of(pid).map(|cost| cost.memory / 1024.0);
                 let args = Args { connections: TUNNELS, concurrency: 256, rounds: 0, ..args.clone() };
                 let report = hold::run(&args, proxy, pid).await?;
@@ -232,6 +237,7 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
+const SETTLED: Duration = Duration::from_secs(3);
 const CONNECTIONS: u32 = 5_000;
 const ROUND_TRIPS: u32 = 5_000;
 const STREAM: rustsocks::settings::value::Bytes = rustsocks::settings::value::Bytes(512 << 20);

@@ -133,13 +133,17 @@ impl Other {
             command.spawn().map_err(|error| Error::new(error.kind(), format!("{program}: {error}")))?;
         let mut other = Self { child, address, _folder: folder };
         let deadline = Instant::now() + READY_WITHIN;
-        while TcpStream::connect(address).is_err() {
-            if other.child.try_wait()?.is_some() || Instant::now() > deadline {
+        loop {
+            let serves = TcpStream::connect(address).is_ok();
+            let ended = other.child.try_wait()?.is_some();
+            if serves && !ended {
+                return Ok(other);
+            }
+            if ended || Instant::now() > deadline {
                 return Err(Error::other(format!("{program} does not serve on {address}")));
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        Ok(other)
     }
 }
 
@@ -148,6 +152,10 @@ impl Drop for Other {
     fn drop(&mut self) {
         use nix::sys::signal::{Signal, kill};
         use nix::unistd::Pid;
+        // The id of one that was reaped may be another's by now.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let mut family = vec![self.child.id()];
         let mut next = 0;
         while let Some(&pid) = family.get(next) {

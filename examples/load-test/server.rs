@@ -31,7 +31,8 @@ pub fn raise_descriptors() -> u64 {
 /// these a long load leaves none.
 pub fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 12_000).unwrap_or(0);
+    // Those that run beside this one have ids next to its own, and begin elsewhere.
+    let start = u16::try_from(u64::from(std::process::id()) * 61 % u64::from(PORTS)).unwrap_or(0);
     for _ in 0..PORTS {
         let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + step));

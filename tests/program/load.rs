@@ -1,13 +1,17 @@
 //! The load tool, against a server that it is told of and one that it starts.
 
 use crate::support::{Daemon, command, run};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-fn load_test(arguments: &[&str]) -> serde_json::Value {
+fn tool() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_rustsocks")).parent().unwrap();
     let tool = folder.join("examples/load-test");
     assert!(tool.exists(), "the load tool is not built: run `cargo build --example load-test`");
-    let said = run(command(tool).args(arguments).arg("--json"));
+    tool
+}
+
+fn load_test(arguments: &[&str]) -> serde_json::Value {
+    let said = run(command(tool()).args(arguments).arg("--json"));
     assert_eq!(said.code(), 0, "{said:?}");
     serde_json::from_str(&said.out).unwrap()
 }
@@ -36,4 +40,31 @@ fn the_load_tool_loads_a_server_that_it_is_told_of() {
 fn the_load_tool_starts_a_server_of_its_own() {
     let churn = load_test(&["--mode", "churn", "-n", "40", "-c", "8", "--rounds", "1"]);
     assert_eq!((&churn["connections"], &churn["set_up"]["count"]), (&40.0.into(), &40.into()), "{churn}");
+}
+
+#[test]
+fn the_load_tool_compares_servers_that_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("test.policy"), "policy 1\nsocks pass load { to: @loopback }\n").unwrap();
+    // Commands are split at blanks, and the folder of the program may hold one.
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rustsocks"), dir.path().join("rustsocks")).unwrap();
+    let itself =
+        "itself=./rustsocks serve --api none --listen 127.0.0.1:{port} --policy test.policy --store store";
+    let mut compare = command(tool());
+    compare.args(["--beside", itself, "--only", "latency", "--turns", "2", "--json"]).current_dir(dir.path());
+    let said = run(&mut compare);
+    assert_eq!(said.code(), 0, "{said:?}");
+    let compared: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(compared["servers"], serde_json::json!(["rustsocks", "itself"]), "{compared}");
+    for server in ["rustsocks", "itself"] {
+        let turns = compared["figures"]["added p50 latency, µs"][server].as_array();
+        assert_eq!(turns.map(Vec::len), Some(2), "{server}: {compared}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_serve_is_not_compared() {
+    let said = run(command(tool()).args(["--beside", "gone=false {port}", "--only", "latency"]));
+    assert_eq!(said.code(), 1, "{said:?}");
+    assert!(said.err.contains("false does not serve on 127.0.0.1"), "{said:?}");
 }
