@@ -15,6 +15,7 @@ pub mod policy;
 pub mod privilege;
 pub mod records;
 pub mod relay;
+pub mod resident;
 pub mod resolve;
 pub mod server;
 pub mod session;

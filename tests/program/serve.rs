@@ -116,6 +116,33 @@ fn an_open_proxy_is_refused_unless_it_is_wanted() {
 }
 
 #[test]
+fn what_is_not_needed_any_more_is_given_back_and_all_goes_on() {
+    let echo = Target::echo("127.0.0.1:0");
+    let mut daemon = Daemon::start_with(PASS, |command| {
+        command.args(["--set", "log.level=debug"]);
+    });
+    let given_back = |times| {
+        wait_for("what is given back", || {
+            (daemon.log().matches("is not needed any more is given back").count() >= times).then_some(())
+        });
+    };
+    // What runs now, and what ran before: the road, the API, the compiler, the end.
+    for round in 1..=3 {
+        given_back(round);
+        let mut stream = tunnel(daemon.socks(), echo.address).unwrap();
+        stream.write_all(b"still here").unwrap();
+        let mut back = [0; 10];
+        stream.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"still here");
+        assert_eq!(daemon.get("/metrics").0, 200);
+        std::fs::write(daemon.policy(), PASS.replace("all", &format!("all{round}"))).unwrap();
+        assert_eq!(daemon.post("/api/policy/reload").0, 200, "{}", daemon.log());
+    }
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+}
+
+#[test]
 fn on_sigterm_tunnels_may_end_by_themselves() {
     let echo = Target::echo("127.0.0.1:0");
     let mut daemon = Daemon::start(PASS);

@@ -8,6 +8,7 @@ use crate::auth::{self, Authenticator, HelperHealth};
 use crate::cli::{Exit, Failure};
 use crate::policy::{Keeper, Keeping, LivePolicy, ReloadHandle};
 use crate::records::Records;
+use crate::resident;
 use crate::server::{self, Listener, Road, Stop};
 use crate::session::UnixMicros;
 use crate::settings::Settings;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -101,6 +103,7 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     tasks.spawn(care.clone().run_until_cancelled_owned(signals.pass_on(stop.clone(), Arc::clone(&ready))));
     tasks.spawn(care.clone().run_until_cancelled_owned(watchdog()));
     tasks.spawn(care.clone().run_until_cancelled_owned(renew(api_tls)));
+    tasks.spawn(care.clone().run_until_cancelled_owned(give_back(live.subscribe())));
     let until = care.clone();
     tasks.spawn(async move { auth.care(until).await });
     let until = care.clone();
@@ -248,6 +251,23 @@ async fn renew(tls: Option<Arc<TlsAcceptor>>) {
     }
 }
 
+/// Gives back what the start has left resident, and what each new policy has: a second later, when
+/// all tasks have begun and nobody reads the old policy any more.
+async fn give_back(mut changes: watch::Receiver<u64>) {
+    loop {
+        tokio::time::sleep(SETTLED).await;
+        match tokio::task::spawn_blocking(resident::give_back).await {
+            Ok(Ok(bytes)) => tracing::debug!(bytes, "what is not needed any more is given back"),
+            Ok(Err(error)) => tracing::debug!(%error, "what is not needed any more stays resident"),
+            // A panic inside has been reported already.
+            Err(_) => return,
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 fn close(records: &Records) {
     records.writer.stop();
     if let Err(error) = records.store.close() {
@@ -255,6 +275,8 @@ fn close(records: &Records) {
     }
 }
 
+/// After that long the start, or a change of the policy, is over.
+const SETTLED: Duration = Duration::from_secs(1);
 /// How often the API's certificate is looked at.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(30);
 /// How long answers that are under way may take in the end.
