@@ -67,7 +67,7 @@ pub async fn run(args: &Args, proxy: Proxy, pid: Option<u32>) -> Result<Report> 
     report.cost(before, middle, f64::from(args.connections) / 1000.0, "s for 1,000 tunnels opened");
     if let (Some(before), Some(after)) = (before, after) {
         report.figure("server_memory", after.memory / 1024.0, "MiB");
-        report.figure("server_memory_per_tunnel", (after.memory - before.memory) / open.max(1) as f64, "KiB");
+        report.figure("server_memory_per_tunnel", (after.own - before.own) / open.max(1) as f64, "KiB");
     }
     report.failed(failed, first);
     Ok(report)

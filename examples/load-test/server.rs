@@ -143,19 +143,24 @@ pub struct Cost {
     pub cpu: f64,
     /// Memory in KiB: its own and its share of what is shared.
     pub memory: f64,
+    /// Of that, what is not pages of files: code comes and goes with what runs.
+    pub own: f64,
 }
 
 impl Cost {
     /// Reads it; `None` where the process is unknown or not there.
     pub fn of(pid: Option<u32>) -> Option<Self> {
         let pid = pid?;
-        let mut cost = Self { cpu: own_time(pid)?, memory: memory(pid)? };
+        let memory = memory(pid)?;
+        let own = memory - pages_of_files(pid).unwrap_or(0.0);
+        let mut cost = Self { cpu: own_time(pid)?, memory, own };
         // Some servers are many processes.
         for child in children(pid) {
             // It may have ended; then its time is in that of its parent.
             if let Some(further) = Self::of(Some(child)) {
                 cost.cpu += further.cpu;
                 cost.memory += further.memory;
+                cost.own += further.own;
             }
         }
         Some(cost)
@@ -173,11 +178,17 @@ fn own_time(pid: u32) -> Option<f64> {
 }
 
 fn memory(pid: u32) -> Option<f64> {
-    let value = |file: &str, name: &str| {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
-        text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-    };
-    value("smaps_rollup", "Pss:").or_else(|| value("status", "VmRSS:"))
+    told(pid, "smaps_rollup", "Pss:").or_else(|| told(pid, "status", "VmRSS:"))
+}
+
+fn pages_of_files(pid: u32) -> Option<f64> {
+    told(pid, "smaps_rollup", "Pss_File:")
+}
+
+/// A value in KiB from a file of the process.
+fn told(pid: u32, file: &str, name: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
 
 /// Those whose parent is the process.
