@@ -2,8 +2,13 @@
 //! again when they change), keeps answers as long as their TTL says and the lack of one for a short
 //! while; `system` asks the C library instead (nsswitch, mDNS, LDAP).
 //!
+//! A name is asked for as it was judged, from the root: search domains of the system are never put
+//! behind it, for else `vault` would reach `vault.corp.example` past a rule for that.
+//!
 //! Whatever comes out is no more than a candidate: the policy is asked about each before one is
 //! dialled, and what was decided is what is dialled.
+
+mod system;
 
 use crate::settings::sections;
 use crate::settings::value::ResolverKind;
@@ -49,8 +54,9 @@ enum Source {
     System,
 }
 
-/// The most candidates that are kept of one name.
-const MOST_ADDRESSES: usize = 16;
+/// The most addresses of one name. All of them are judged; a name that has more is not taken, since
+/// one that nobody has looked at might be blocked.
+const MOST_ADDRESSES: usize = 256;
 /// How often the files of the system are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
@@ -77,14 +83,7 @@ impl Resolver {
             return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
         }
         let asked = tokio::time::timeout(self.inner.settings.timeout.get(), self.ask(name)).await;
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for address in asked.map_err(|_| ResolveError::Failed)?? {
-            let address = canonical(address);
-            if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        if addresses.is_empty() { Err(ResolveError::NotFound) } else { Ok(addresses) }
+        candidates(asked.map_err(|_| ResolveError::Failed)??)
     }
 
     async fn ask(&self, name: &Name) -> Result<Vec<IpAddr>, ResolveError> {
@@ -93,7 +92,7 @@ impl Resolver {
             Source::Dns(resolver) => {
                 let resolver = resolver.load_full();
                 let Some(resolver) = resolver.as_ref() else { return Err(ResolveError::Failed) };
-                match resolver.lookup_ip(name.as_str()).await {
+                match resolver.lookup_ip(absolute(name)).await {
                     Ok(found) => Ok(found.iter().collect()),
                     Err(error) if error.is_nx_domain() || error.is_no_records_found() => {
                         Err(ResolveError::NotFound)
@@ -101,10 +100,11 @@ impl Resolver {
                     Err(_) => Err(ResolveError::Failed),
                 }
             }
-            Source::System => match tokio::net::lookup_host((name.as_str(), 0)).await {
-                Ok(found) => Ok(found.map(|address| address.ip()).collect()),
-                Err(_) => Err(ResolveError::NotFound),
-            },
+            Source::System => {
+                let name = name.clone();
+                let asked = tokio::task::spawn_blocking(move || system::addresses(&name));
+                asked.await.unwrap_or(Err(ResolveError::Failed))
+            }
         }
     }
 
@@ -130,6 +130,27 @@ impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resolver").field("settings", &self.inner.settings).finish_non_exhaustive()
     }
+}
+
+/// Each address once, in its canonical form.
+fn candidates(found: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.into_iter().map(canonical) {
+        if addresses.contains(&address) {
+            continue;
+        }
+        if addresses.len() >= MOST_ADDRESSES {
+            tracing::debug!("a name has more addresses than are looked at");
+            return Err(ResolveError::Failed);
+        }
+        addresses.push(address);
+    }
+    if addresses.is_empty() { Err(ResolveError::NotFound) } else { Ok(addresses) }
+}
+
+/// A name as it is asked for: its dot says that nothing belongs behind it.
+fn absolute(name: &Name) -> String {
+    format!("{}.", name.as_str())
 }
 
 async fn stamps() -> Vec<Option<SystemTime>> {
@@ -166,4 +187,18 @@ fn servers(servers: &[SocketAddr]) -> ResolverConfig {
         NameServerConfig::new(address.ip(), true, connections.to_vec())
     };
     ResolverConfig::from_name_servers(servers.iter().map(server).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_more_addresses_than_are_judged_is_not_taken() {
+        let many =
+            |count: u16| (0..count).map(|at| IpAddr::from([10, 0, at.to_be_bytes()[0], at.to_be_bytes()[1]]));
+        assert_eq!(candidates(many(256).chain(many(256)).collect()).map(|found| found.len()), Ok(256));
+        assert_eq!(candidates(many(257).collect()), Err(ResolveError::Failed));
+        assert_eq!(candidates(Vec::new()), Err(ResolveError::NotFound));
+    }
 }

@@ -34,6 +34,9 @@ pub enum Blocked {
     Unresolved(ResolveError),
 }
 
+/// The most addresses of one name that are tried.
+const MOST_TRIED: usize = 16;
+
 impl Judge<'_> {
     /// The right to reach each address of a host that passes, those to be preferred first. Where
     /// the policy is strict, one address that is blocked blocks all.
@@ -47,10 +50,26 @@ impl Judge<'_> {
         };
         self.name_may_pass(command, name, port)?;
         let addresses = self.road.resolver.addresses(name).await.map_err(Blocked::Unresolved)?;
-        let (mut permits, mut blocked) = (Vec::with_capacity(addresses.len()), None);
-        for address in addresses {
+        self.settle(command, name, port, &addresses)
+    }
+
+    /// The right to reach each address of a name that passes, up to as many as are ever tried. All
+    /// of them are judged. Where the policy is strict, one that is blocked blocks all.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub fn settle(
+        &self,
+        command: Command,
+        name: &Name,
+        port: u16,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<Permit>, Blocked> {
+        let (mut permits, mut blocked) = (Vec::with_capacity(addresses.len().min(MOST_TRIED)), None);
+        for &address in addresses {
             match self.permit(command, Some(name), address, port) {
-                Ok(permit) => permits.push(permit),
+                Ok(permit) if permits.len() < MOST_TRIED => permits.push(permit),
+                Ok(_) => {}
                 Err(why) => _ = blocked.get_or_insert(why),
             }
         }

@@ -16,7 +16,12 @@ impl Server {
     /// `answer` gets the name and how often addresses of IPv4 were asked for before. No address:
     /// the name does not exist.
     pub fn start(answer: impl Fn(&str, usize) -> Vec<IpAddr> + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", answer)
+    }
+
+    /// At an address of one's choice.
+    pub fn start_at(at: &str, answer: impl Fn(&str, usize) -> Vec<IpAddr> + Send + 'static) -> Self {
+        let socket = UdpSocket::bind(at).unwrap();
         let address = socket.local_addr().unwrap();
         let (asked, ttl) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU32::new(0)));
         let (count, lifetime) = (Arc::clone(&asked), Arc::clone(&ttl));

@@ -144,6 +144,22 @@ fn row_26_what_was_decided_is_what_is_dialled() {
     assert!(secret.accept().is_err(), "nobody came to the blocked address");
 }
 
+/// Of a name with many addresses only the first sixteen were judged, so that a blocked one behind
+/// them went unseen.
+#[test]
+fn row_26_every_address_of_a_name_is_judged() {
+    let all: Vec<IpAddr> = (2..=25).map(|last| [127, 0, 0, last].into()).collect();
+    let dns = Server::start(move |_, _| all.clone());
+    let target = Target::echo("127.0.0.2:0");
+    for (mode, code) in [("strict", 2), ("any", 0)] {
+        let resolve = if mode == "strict" { "resolve: strict\n" } else { "" };
+        let policy = format!("policy 1\n{resolve}default pass\nsocks block last {{ to: 127.0.0.25 }}\n");
+        let proxy = Proxy::start(&policy, |settings| settings.resolver.servers = vec![dns.address]);
+        let said = proxy.reply_to(&request_name(1, b"many.test", target.address.port()));
+        assert_eq!(said, code, "{mode}");
+    }
+}
+
 #[test]
 fn a_name_that_is_blocked_is_never_looked_up() {
     let dns = Server::start(|_, _| vec![[127, 0, 0, 1].into()]);
