@@ -31,6 +31,8 @@ pub struct Tally {
     pub udp_unsolicited: AtomicU64,
     /// Datagrams dropped because too many were waiting for a name, or a socket was full.
     pub udp_overflow: AtomicU64,
+    /// Datagrams for a name without an address, or for a peer that there is no way to.
+    pub udp_unreachable: AtomicU64,
 }
 
 /// Adds one to a count.

@@ -136,38 +136,61 @@ impl Door<'_> {
     }
 
     /// The record names the first rule that passed a datagram, or else one that blocked one.
-    fn note(&mut self, target: SocketAddr, outcome: &Result<Permit, Blocked>) {
-        if self.named {
-            return;
+    fn passed(&mut self, target: SocketAddr, permit: &Permit) {
+        if !std::mem::replace(&mut self.named, true) {
+            self.attempt.decided(&self.policy, true, permit.rule());
+            self.attempt.reached(target);
         }
-        match outcome {
-            Ok(permit) => {
-                self.named = true;
-                let rule = permit.rule();
-                self.attempt.decided(&self.policy, true, rule);
-                self.attempt.reached(target);
-            }
-            Err(Blocked::Rule(rule)) => self.attempt.decided(&self.policy, false, *rule),
-            Err(Blocked::Loop | Blocked::Unresolved(_)) => {}
+    }
+
+    fn blocked(&mut self, blocked: Blocked) {
+        match blocked {
+            Blocked::Rule(rule) if !self.named => self.attempt.decided(&self.policy, false, rule),
+            Blocked::Rule(_) | Blocked::Loop | Blocked::Unresolved(_) => {}
         }
     }
 }
 
 impl Gate for Door<'_> {
-    fn send(&mut self, name: Option<&Name>, target: SocketAddr) -> Option<Permit> {
+    fn send(&mut self, target: SocketAddr) -> Option<Permit> {
         if self.road.ourselves.is_association(target) {
             return None;
         }
-        let outcome = self.judge().permit(Command::UdpAssociate, name, target.ip(), target.port());
-        self.note(target, &outcome);
-        outcome.ok()
+        let outcome = self.judge().permit(Command::UdpAssociate, None, target.ip(), target.port());
+        match outcome {
+            Ok(permit) => {
+                self.passed(target, &permit);
+                Some(permit)
+            }
+            Err(blocked) => {
+                self.blocked(blocked);
+                None
+            }
+        }
+    }
+
+    fn settle(&mut self, name: &Name, port: u16, addresses: &[IpAddr]) -> Vec<Permit> {
+        match self.judge().settle(Command::UdpAssociate, name, port, addresses) {
+            Ok(mut permits) => {
+                permits.retain(|permit| !self.road.ourselves.is_association(permit.target()));
+                permits
+            }
+            Err(blocked) => {
+                self.blocked(blocked);
+                Vec::new()
+            }
+        }
+    }
+
+    fn reached(&mut self, permit: &Permit) {
+        self.passed(permit.target(), permit);
     }
 
     fn name(&mut self, name: &Name, port: u16) -> bool {
         match self.judge().name_may_pass(Command::UdpAssociate, name, port) {
             Ok(()) => true,
             Err(blocked) => {
-                self.note(NOWHERE, &Err(blocked));
+                self.blocked(blocked);
                 false
             }
         }

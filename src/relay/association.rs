@@ -5,6 +5,7 @@
 //! only they may send back, unless a rule says otherwise. A datagram for a name that is not yet
 //! resolved waits beside the road; no other waits for it.
 
+use super::named::Names;
 use super::stream::Stream;
 use crate::limits::{Tally, count};
 use crate::session::{CloseReason, Counters};
@@ -33,8 +34,6 @@ const ROOM: usize = 65_536 + v5::LONGEST_DATAGRAM_HEADER;
 const BURST: usize = 64;
 /// How long a verdict on a peer holds: a policy may speak of the time of day.
 const VERDICT_HOLDS: Duration = Duration::from_secs(5);
-/// Names whose address is remembered.
-const NAMES: usize = 256;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; ROOM].into());
@@ -42,17 +41,24 @@ thread_local! {
 
 /// Who says what may pass, and what addresses names have.
 pub trait Gate {
-    /// The right to send to an address, which a name may have led to.
-    fn send(&mut self, name: Option<&Name>, target: SocketAddr) -> Option<Permit>;
+    /// The right to send to an address that the client itself has named.
+    fn send(&mut self, target: SocketAddr) -> Option<Permit>;
     /// Whether a name has a chance at all.
     fn name(&mut self, name: &Name, port: u16) -> bool;
     /// Whether a datagram may come back from a peer; `solicited` if the client has sent to it.
     fn reply(&mut self, peer: SocketAddr, solicited: bool) -> bool;
+    /// The rights to send to those addresses of a name that pass, those to be preferred first.
+    fn settle(&mut self, name: &Name, port: u16, addresses: &[IpAddr]) -> Vec<Permit>;
+    /// By a name, this was sent to.
+    fn reached(&mut self, permit: &Permit);
     /// The addresses of a name.
     fn resolve(&self, name: Name) -> Pin<Box<dyn Future<Output = Vec<IpAddr>> + Send>>;
     /// Ready when the gate has changed its mind about everything: true if nothing can pass any more.
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<bool>;
 }
+
+/// Opens a socket towards peers of the family of an address.
+type Open = Box<dyn Fn(SocketAddr) -> io::Result<UdpSocket> + Send + Sync>;
 
 /// Sends at once or not at all: a datagram that does not fit is lost, as on any network.
 fn send_to(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
@@ -88,16 +94,41 @@ pub struct Sockets {
     pub port: Option<u16>,
 }
 
+impl Sockets {
+    /// Sends to a peer, from a socket of its family, which is opened for the first of them.
+    fn send(&mut self, open: &Open, to: SocketAddr, payload: &[u8]) -> io::Result<usize> {
+        let socket = if to.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        let socket = match socket {
+            Some(socket) => socket,
+            None => {
+                socket.insert(open(to).inspect_err(|error| tracing::debug!(%error, "no socket for peers"))?)
+            }
+        };
+        send_to(socket, payload, to)
+    }
+}
+
+/// Whether it is only now that nothing more can be sent, or nothing of that size.
+fn is_full(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::MSGSIZE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+fn count_sent(bytes: usize, counters: &Counters) {
+    counters.packets_sent.fetch_add(1, Ordering::Relaxed);
+    counters.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
 /// An association under way.
 pub struct Association<G> {
     gate: G,
     control: Stream,
     sockets: Sockets,
-    open: Box<dyn Fn(SocketAddr) -> io::Result<UdpSocket> + Send + Sync>,
+    open: Open,
     limits: AssociationLimits,
     tally: Arc<Tally>,
     peers: HashMap<SocketAddr, Peer>,
-    names: HashMap<(Name, u16), (SocketAddr, Instant)>,
+    names: Names,
     lookups: FuturesUnordered<Pin<Box<dyn Future<Output = Waited> + Send>>>,
 }
 
@@ -138,7 +169,7 @@ impl<G: Gate> Association<G> {
             limits,
             tally,
             peers: HashMap::new(),
-            names: HashMap::new(),
+            names: Names::default(),
             lookups: FuturesUnordered::new(),
         }
     }
@@ -205,7 +236,7 @@ impl<G: Gate> Association<G> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut moved = self.poll_inside(cx, scratch, counters);
             while let Poll::Ready(Some(waited)) = self.lookups.poll_next_unpin(cx) {
-                moved |= self.resolved(&waited, counters);
+                moved |= self.resolved(waited, counters);
             }
             moved |= self.poll_outside(cx, scratch, counters, true);
             moved | self.poll_outside(cx, scratch, counters, false)
@@ -250,15 +281,11 @@ impl<G: Gate> Association<G> {
         };
         let payload = datagram.get(start..).unwrap_or_default();
         match host {
-            Host::Address(address) => self.send(None, SocketAddr::new(address, port), payload, counters),
-            Host::Name(name) => {
-                let now = Instant::now();
-                let known = self.names.get(&(name.clone(), port)).filter(|(_, holds)| *holds > now);
-                match known.map(|(target, _)| *target) {
-                    Some(target) => self.send(Some(&name), target, payload, counters),
-                    None => self.look_up(name, port, payload),
-                }
-            }
+            Host::Address(address) => self.send(SocketAddr::new(address, port), payload, counters),
+            Host::Name(name) => match self.send_by_name(&name, port, payload, counters) {
+                Some(moved) => moved,
+                None => self.look_up(name, port, payload),
+            },
         }
     }
 
@@ -279,30 +306,60 @@ impl<G: Gate> Association<G> {
         true
     }
 
-    /// Sends what has waited, to the first address that passes.
-    fn resolved(&mut self, waited: &Waited, counters: &Counters) -> bool {
-        let targets = waited.addresses.iter().map(|&address| SocketAddr::new(address, waited.port));
-        for target in targets {
-            if let Some(permit) = self.gate.send(Some(&waited.name), target) {
-                let now = Instant::now();
-                if self.names.len() >= NAMES {
-                    self.names.clear();
-                }
-                self.names.insert((waited.name.clone(), waited.port), (target, now + VERDICT_HOLDS));
-                let peer = self.peer(target);
-                peer.permit = Some(permit);
-                peer.holds = Some(now + VERDICT_HOLDS);
-                return self.send(Some(&waited.name), target, &waited.payload, counters);
-            }
+    /// Settles what is to become of a name, and sends what has waited for it.
+    fn resolved(&mut self, waited: Waited, counters: &Counters) -> bool {
+        let Waited { name, port, payload, addresses } = waited;
+        if addresses.is_empty() {
+            count(&self.tally.udp_unreachable);
+            return false;
         }
-        count(&self.tally.udp_blocked);
-        false
+        let now = Instant::now();
+        let permits = self.gate.settle(&name, port, &addresses);
+        self.names.keep(name.clone(), port, permits, now + VERDICT_HOLDS);
+        let moved = self.send_by_name(&name, port, &payload, counters);
+        if let Some(permit) = self.names.of(&name, port, now).and_then(|named| named.current()) {
+            self.gate.reached(permit);
+        }
+        moved.unwrap_or(false)
     }
 
-    fn send(&mut self, name: Option<&Name>, target: SocketAddr, payload: &[u8], counters: &Counters) -> bool {
+    /// Sends to the first address of a name that there is a way to; `None`: nothing is known of it.
+    fn send_by_name(&mut self, name: &Name, port: u16, payload: &[u8], counters: &Counters) -> Option<bool> {
+        let now = Instant::now();
+        let named = self.names.of(name, port, now)?;
+        if named.is_blocked() {
+            count(&self.tally.udp_blocked);
+            return Some(false);
+        }
+        let Self { sockets, open, .. } = self;
+        let (mut sent, mut failed) = (None, None);
+        for (place, permit) in named.in_turn() {
+            match sockets.send(open, permit.target(), payload) {
+                Ok(length) => {
+                    sent = Some((place, permit.target(), length));
+                    break;
+                }
+                Err(error) if is_full(&error) => {
+                    failed = Some(error);
+                    break;
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        let Some((place, target, length)) = sent else {
+            self.count_unsent(failed);
+            return Some(false);
+        };
+        named.was_good(place);
+        self.peer(target).sent = Some(now);
+        count_sent(length, counters);
+        Some(true)
+    }
+
+    fn send(&mut self, target: SocketAddr, payload: &[u8], counters: &Counters) -> bool {
         let now = Instant::now();
         if self.peers.get(&target).and_then(|peer| peer.holds).is_none_or(|holds| holds <= now) {
-            let permit = self.gate.send(name, target);
+            let permit = self.gate.send(target);
             let peer = self.peer(target);
             peer.permit = permit;
             peer.holds = Some(now + VERDICT_HOLDS);
@@ -318,23 +375,21 @@ impl<G: Gate> Association<G> {
             // The unspecified address leads to another, which answers in its own name.
             self.peer(to).sent = Some(now);
         }
-        let socket = if to.is_ipv4() { &mut self.sockets.v4 } else { &mut self.sockets.v6 };
-        if socket.is_none() {
-            *socket =
-                (self.open)(to).inspect_err(|error| tracing::debug!(%error, "no socket for peers")).ok();
-        }
-        let Some(socket) = socket else { return false };
-        match send_to(socket, payload, to) {
+        match self.sockets.send(&self.open, to, payload) {
             Ok(sent) => {
-                counters.packets_sent.fetch_add(1, Ordering::Relaxed);
-                counters.bytes_sent.fetch_add(sent as u64, Ordering::Relaxed);
+                count_sent(sent, counters);
                 true
             }
-            Err(_) => {
-                count(&self.tally.udp_overflow);
+            Err(error) => {
+                self.count_unsent(Some(error));
                 false
             }
         }
+    }
+
+    fn count_unsent(&self, error: Option<io::Error>) {
+        let full = error.is_some_and(|error| is_full(&error));
+        count(if full { &self.tally.udp_overflow } else { &self.tally.udp_unreachable });
     }
 
     /// What is known of a peer; the one silent for longest makes room for a new one.

@@ -5,6 +5,7 @@
 //! does not read costs no more than one buffer.
 
 mod association;
+mod named;
 mod pipe;
 mod stream;
 mod tunnel;

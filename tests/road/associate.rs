@@ -6,7 +6,7 @@ use crate::support::{PATIENCE, Target, wait_for};
 use rustsocks::session::CloseReason;
 use rustsocks::settings::Settings;
 use rustsocks::settings::value::{PortRange, Span};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -281,6 +281,72 @@ fn names_are_resolved_and_remembered() {
     let datagram = wrapped(&request_name(1, b"echo.test", target.address.port()), b"hello");
     for _ in 0..3 {
         client.answers(&datagram, target.address, b"hello");
+    }
+}
+
+/// CONNECT refused a name of which one address is blocked where the policy is strict; datagrams went
+/// to the first address that passed.
+#[test]
+fn row_35_a_strict_policy_is_strict_with_datagrams() {
+    let target = Target::udp_echo("127.0.0.1:0");
+    let dns = dns::Server::start(|_, _| vec![[127, 0, 0, 1].into(), [127, 0, 0, 3].into()]);
+    for (mode, passes) in [("resolve: strict\n", false), ("", true)] {
+        let policy = format!("policy 1\n{mode}default pass\nsocks block there {{ to: 127.0.0.3 }}\n");
+        let proxy = Proxy::start(&policy, |settings| settings.resolver.servers = vec![dns.address]);
+        let client = associate(&proxy);
+        let named = wrapped(&request_name(1, b"both.test", target.address.port()), b"hello");
+        if passes {
+            client.answers(&named, target.address, b"hello");
+            continue;
+        }
+        client.socket.send_to(&named, client.relay).unwrap();
+        counted(&proxy.road.tally.udp_blocked, 1);
+        client.nothing_but(target.address);
+    }
+}
+
+/// What was said of a name held for the address as well, so that a client could name the address
+/// itself after it had been there by name.
+#[test]
+fn row_35_an_address_is_judged_apart_from_the_names_that_lead_to_it() {
+    let target = Target::udp_echo("127.0.0.1:0");
+    let dns = dns::Server::start(|_, _| vec![[127, 0, 0, 1].into()]);
+    let named = wrapped(&request_name(1, b"echo.test", target.address.port()), b"by name");
+    let literal = wrapped(&request(1, target.address), b"by address");
+    let policy = "policy 1\ndefault pass\nsocks block literals { to: literal }\n";
+    let proxy = Proxy::start(policy, |settings| settings.resolver.servers = vec![dns.address]);
+    let client = associate(&proxy);
+    client.answers(&named, target.address, b"by name");
+    client.socket.send_to(&literal, client.relay).unwrap();
+    counted(&proxy.road.tally.udp_blocked, 1);
+    client.answers(&named, target.address, b"by name");
+    // And the other way round: the address passes, and the name does not.
+    let policy = "policy 1\ndefault pass\nsocks block names { to: name }\n";
+    let proxy = Proxy::start(policy, |settings| settings.resolver.servers = vec![dns.address]);
+    let client = associate(&proxy);
+    client.answers(&literal, target.address, b"by address");
+    client.socket.send_to(&named, client.relay).unwrap();
+    counted(&proxy.road.tally.udp_blocked, 1);
+    client.answers(&literal, target.address, b"by address");
+}
+
+/// Only the first address of a name was sent to, whether there was a way to it or not.
+#[test]
+fn the_next_address_of_a_name_is_tried_where_there_is_no_way_to_the_first() {
+    let dns = dns::Server::start(|_, _| vec![[127, 0, 0, 1].into(), Ipv6Addr::LOCALHOST.into()]);
+    for (egress, target) in [("127.0.0.1", "127.0.0.1:0"), ("::1", "[::1]:0")] {
+        let target = Target::udp_echo(target);
+        let proxy = Proxy::start(OPEN, |settings| {
+            settings.resolver.servers = vec![dns.address];
+            settings.relay.egress = Some(egress.into());
+        });
+        let client = associate(&proxy);
+        let named = wrapped(&request_name(1, b"both.test", target.address.port()), b"hello");
+        for _ in 0..2 {
+            client.answers(&named, target.address, b"hello");
+        }
+        drop(client);
+        assert_eq!(proxy.ended(1)[0].target, Some(target.address));
     }
 }
 
