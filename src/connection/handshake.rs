@@ -9,8 +9,8 @@ use crate::session::CloseReason;
 use crate::settings::value::Protocol;
 use crate::socks::v5::{Greeting, WireMethod};
 use crate::socks::{self, Ask, Credentials, Reply, http, v4, v5};
-use rustsocks_compiler::Policy;
 use rustsocks_compiler::request::{Method, MethodSpec, ProxyProtocol};
+use rustsocks_compiler::{Policy, model};
 use std::time::Instant;
 
 /// A handshake under way.
@@ -108,6 +108,7 @@ impl Handshake<'_> {
     async fn socks4(&mut self, talk: &mut Talk) -> Result<(Shown, Ask), Refusal> {
         talk.words = Words::Socks4;
         let ask = talk.read(v4::request).await?;
+        self.attempt.requested(&ask.host, ask.port);
         Ok((self.any_without_password(talk).await?, ask))
     }
 
@@ -119,7 +120,7 @@ impl Handshake<'_> {
             Some(credentials) => {
                 let offer = self.policy.offer(&self.caller.client());
                 let needs_none = |spec: &MethodSpec| wire(spec.method) == Some(WireMethod::None);
-                match offer.first().is_some_and(needs_none) {
+                match offer.first().is_none_or(needs_none) {
                     true => self.any_without_password(talk).await?,
                     false => self.password(talk, &offer, credentials).await?,
                 }
@@ -142,8 +143,15 @@ impl Handshake<'_> {
         Err(self.turn_away(&none))
     }
 
-    /// An address that PAM refuses, and that nothing else lets in, is one that has failed.
-    fn turn_away(&self, none: &NoMethod) -> Refusal {
+    /// Where no method is left since the policy passes nothing of this client, it is the policy that
+    /// turns it away. An address that PAM refuses, and that nothing else lets in, has failed.
+    fn turn_away(&mut self, none: &NoMethod) -> Refusal {
+        if let Some(decision) = self.policy.shuts_out(&self.caller.client()) {
+            self.attempt.blocked(self.policy, &decision);
+            let rule = decision.rule().and_then(|rule| self.policy.model().rule(rule));
+            let manner = rule.map_or(model::Reply::Blocked, |rule| rule.reply);
+            return Refusal { reason: CloseReason::BlockedRequest, manner };
+        }
         if none.refused {
             self.road.auth.turned_away(self.caller.address);
         }

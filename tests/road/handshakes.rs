@@ -176,6 +176,41 @@ fn row_10_greetings_that_lead_nowhere_are_refused() {
     assert_eq!(receive::<2>(&mut stream), [5, 0]);
 }
 
+/// A client that the socks stage blocks whatever it asks for had failed for lack of a method, and no
+/// rule stood in its record.
+#[test]
+fn a_client_that_nothing_is_passed_for_is_blocked_by_the_rule_that_says_so() {
+    let policy = "policy 1\nsocks block guests { from: 127.0.0.0/8 }\nsocks pass rest { to: any }\n";
+    let target = Target::echo("127.0.0.1:0");
+    for (policy, rule) in
+        [(policy, "guests"), ("policy 1\nsocks pass far { from: 10.0.0.0/8 }\n", "default")]
+    {
+        let proxy = Proxy::start(policy, |_| {});
+        let mut stream = proxy.client();
+        send(&mut stream, &[5, 1, 0]);
+        assert_eq!(rest(&mut stream), [5, 0xff]);
+        let others = dialogues(target.address).split_off(2);
+        let answers: Vec<Vec<u8>> = others
+            .into_iter()
+            .map(|(dialogue, _)| {
+                let mut stream = proxy.client();
+                send(&mut stream, &dialogue);
+                rest(&mut stream)
+            })
+            .collect();
+        assert_eq!((answers[0][1], answers[1][1]), (91, 91));
+        assert!(answers[2].starts_with(b"HTTP/1.1 403 "));
+        for record in proxy.ended(4) {
+            assert_eq!(
+                (record.status, record.close_reason),
+                (Status::Blocked, Some(CloseReason::BlockedRequest))
+            );
+            let verdict = record.verdict.as_ref().expect("a verdict");
+            assert_eq!((verdict.passed, &*verdict.rule), (false, rule));
+        }
+    }
+}
+
 #[test]
 fn row_11_unknown_commands_and_address_types_are_named() {
     let proxy = Proxy::open();

@@ -154,10 +154,21 @@ impl Policy {
 
     /// The methods that could still lead to a pass for a client, in order of preference.
     pub fn offer(&self, client: &Client<'_>) -> Vec<MethodSpec> {
-        self.methods.iter().filter(|spec| self.is_useful(client, spec)).cloned().collect()
+        let useful = |spec: &&MethodSpec| self.foresee(client, spec).answer() != Answer::Block;
+        self.methods.iter().filter(useful).cloned().collect()
     }
 
-    fn is_useful(&self, client: &Client<'_>, spec: &MethodSpec) -> bool {
+    /// The block that nothing which a client may ask for gets past, if no method is left that could
+    /// lead to a pass: that of the method which the policy prefers.
+    pub fn shuts_out(&self, client: &Client<'_>) -> Option<Decision> {
+        let mut foreseen = self.methods.iter().map(|spec| self.foresee(client, spec));
+        let first = foreseen.next()?;
+        let all = first.answer() == Answer::Block && foreseen.all(|one| one.answer() == Answer::Block);
+        all.then_some(first)
+    }
+
+    /// What can be said of a client before it shows who it is, by a method.
+    fn foresee(&self, client: &Client<'_>, spec: &MethodSpec) -> Decision {
         let method: Method = spec.method;
         let seen = self.compiled.space.see_client(client, method, spec.service.as_deref());
         let tree = match method.names_a_user() {
@@ -166,7 +177,8 @@ impl Policy {
         };
         let default = self.model.defaults.socks;
         let found = self.find(tree, &seen, default);
-        answer(found, &self.compiled.socks, default).0 != Answer::Block
+        let (answer, rule) = answer(found, &self.compiled.socks, default);
+        Decision::new(answer, rule)
     }
 
     /// Classifies a user once, so that its requests are decided fast.
