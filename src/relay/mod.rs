@@ -7,6 +7,7 @@
 mod association;
 mod named;
 mod pipe;
+mod queue;
 mod stream;
 mod tunnel;
 

@@ -47,6 +47,26 @@ impl Stream {
         }
     }
 
+    /// Bytes that the kernel has taken and the peer has not acknowledged, where both are ours to count:
+    /// not inside TLS, and not in the file system, where what was taken has arrived.
+    pub(super) fn unacknowledged(&self) -> u64 {
+        match self {
+            Self::Tcp(tcp) => super::queue::unacknowledged(tcp),
+            Self::Tls(_) | Self::Unix(_) => 0,
+        }
+    }
+
+    /// Waits until the connection is broken: reset, or given up by the kernel. An end of what the
+    /// peer sends is none, for it may still read. A socket in the file system tells no such thing.
+    pub async fn broken(&self) {
+        if let Some(tcp) = self.tcp()
+            && tcp.ready(Interest::ERROR).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
     /// Probes a peer that is silent for `after`, and gives up on one that acknowledges nothing.
     pub(super) fn keep_alive(&self, after: Duration) {
         if let Some(tcp) = self.tcp()

@@ -111,33 +111,38 @@ impl Tunnel {
     }
 
     /// Relays until both directions have ended, a clock runs out or `cut` says why to stop.
+    ///
+    /// Cut short, even by dropping this future, it resets both connections: half of what was under
+    /// way must not look like the whole.
     pub async fn run(
-        mut self: Box<Self>,
+        self: Box<Self>,
         clocks: &Clocks,
         pipes: &Pipes,
         counters: &Counters,
         cut: impl Future<Output = CloseReason>,
     ) -> CloseReason {
+        let mut running = Running { tunnel: self, pipes, counters, whole: false };
         let mut cut = pin!(cut);
         let begun = Instant::now();
         let (mut moved, mut half_open) = (begun, false);
         let mut probing = clocks.keepalive;
         let timer = sleep_until(begun + probing.unwrap_or(clocks.idle).min(clocks.idle).min(clocks.lifetime));
         let mut timer = pin!(timer);
+        let tunnel = &mut running.tunnel;
         let reason = poll_fn(|cx| {
-            if self.poll_both(cx, clocks.splice, pipes, counters) {
+            if tunnel.poll_both(cx, clocks.splice, pipes, counters) {
                 moved = Instant::now();
             }
-            if self.up.state == State::Done && self.down.state == State::Done {
-                return Poll::Ready(self.reason());
+            if tunnel.up.state == State::Done && tunnel.down.state == State::Done {
+                return Poll::Ready(tunnel.reason());
             }
             if let Poll::Ready(reason) = cut.as_mut().poll(cx) {
                 return Poll::Ready(reason);
             }
-            if self.first.is_some() && !half_open {
+            if tunnel.first.is_some() && !half_open {
                 // Half a tunnel is on a shorter leash.
                 half_open = true;
-                let (when, _) = self.next_tick(clocks, begun, moved);
+                let (when, _) = tunnel.next_tick(clocks, begun, moved);
                 if when < timer.deadline() {
                     timer.as_mut().reset(when);
                 }
@@ -145,10 +150,10 @@ impl Tunnel {
             while timer.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
                 if let Some(after) = probing.take() {
-                    self.client.keep_alive(after);
-                    self.target.keep_alive(after);
+                    tunnel.client.keep_alive(after);
+                    tunnel.target.keep_alive(after);
                 }
-                match self.next_tick(clocks, begun, moved) {
+                match tunnel.next_tick(clocks, begun, moved) {
                     (when, reason) if when <= now => return Poll::Ready(reason),
                     (when, _) => timer.as_mut().reset(when),
                 }
@@ -156,7 +161,7 @@ impl Tunnel {
             Poll::Pending
         })
         .await;
-        self.put_away(pipes, reason);
+        running.whole = matches!(reason, CloseReason::ClientClosed | CloseReason::TargetClosed);
         reason
     }
 
@@ -232,16 +237,42 @@ impl Tunnel {
         }
     }
 
-    /// Gives the pipes back; a connection that was cut is reset, on whichever side still stands.
-    fn put_away(mut self, pipes: &Pipes, reason: CloseReason) {
-        for half in [&mut self.up, &mut self.down] {
-            if let Some(pipe) = half.pipe.take() {
-                pipes.give_back(pipe);
+    /// Makes the end a reset, on whichever side still stands, and takes back from the counts what
+    /// that destroys: bytes that the kernel holds for a peer that has not acknowledged them.
+    fn reset(&self, counters: &Counters) {
+        for (to, half, count) in [
+            (&self.target, &self.up, &counters.bytes_sent),
+            (&self.client, &self.down, &counters.bytes_received),
+        ] {
+            // An end that was said stands in the queue as one byte more.
+            let end = u64::from(half.state == State::Done);
+            let lost = to.unacknowledged().saturating_sub(end);
+            if lost > 0 {
+                let less = |sent: u64| Some(sent.saturating_sub(lost));
+                _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
+            to.reset_on_close();
         }
-        if !matches!(reason, CloseReason::ClientClosed | CloseReason::TargetClosed) {
-            self.client.reset_on_close();
-            self.target.reset_on_close();
+    }
+}
+
+/// A tunnel under way. However it ends, the pipes are given back, and an end that was not the end of
+/// both directions is a reset.
+struct Running<'r> {
+    tunnel: Box<Tunnel>,
+    pipes: &'r Pipes,
+    counters: &'r Counters,
+    whole: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Tunnel { up, down, .. } = &mut *self.tunnel;
+        for pipe in [up.pipe.take(), down.pipe.take()].into_iter().flatten() {
+            self.pipes.give_back(pipe);
+        }
+        if !self.whole {
+            self.tunnel.reset(self.counters);
         }
     }
 }
