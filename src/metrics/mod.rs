@@ -3,6 +3,7 @@
 //! No label ever holds what a stranger can choose: user names are an opt-in of the first few, and
 //! rules are those of the policy. So the number of series does not grow with traffic.
 
+mod drops;
 mod logins;
 mod policy;
 mod process;
@@ -12,9 +13,11 @@ mod series;
 mod store;
 mod users;
 
+use crate::limits::Tally;
 use crate::policy::LivePolicy;
 use crate::session::{SessionRecord, Sessions, Sink};
 use crate::store::{Store, Writer};
+use drops::Drops;
 use logins::Logins;
 use policy::PolicySeries;
 use process::ProcessSeries;
@@ -23,7 +26,7 @@ use road::Road;
 use rules::Rules;
 use series::{Maker, raise, whole};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use store::StoreSeries;
 use users::Users;
@@ -36,6 +39,8 @@ pub struct Metrics {
     store: StoreSeries,
     policy: PolicySeries,
     process: ProcessSeries,
+    drops: Drops,
+    tally: OnceLock<Arc<Tally>>,
     users: Option<Users>,
     rules: Rules,
     /// Bytes of sessions that have ended, and the most that a scrape has said.
@@ -80,6 +85,8 @@ impl Metrics {
             store: StoreSeries::new(&make)?,
             policy: PolicySeries::new(&make)?,
             process: ProcessSeries::new(&make)?,
+            drops: Drops::new(&make)?,
+            tally: OnceLock::new(),
             users: if users == 0 { None } else { Some(Users::new(&make, users)?) },
             rules: Rules::new(&make)?,
             traffic: Traffic::default(),
@@ -94,6 +101,12 @@ impl Metrics {
     pub fn store_write(&self) -> impl Fn(Duration) + Send + use<> {
         let write = self.store.write.clone();
         move |took| write.observe(took.as_secs_f64())
+    }
+
+    /// Reads these counts from now on: those of the one road that there is.
+    pub fn follow(&self, tally: Arc<Tally>) {
+        // A second road would have metrics of its own.
+        let _first_stays = self.tally.set(tally);
     }
 
     /// How often a rule has decided since the start: passed and blocked.
@@ -113,6 +126,9 @@ impl Metrics {
         }
         self.policy.read(sources.policy);
         self.process.read();
+        if let Some(tally) = self.tally.get() {
+            self.drops.read(tally);
+        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())

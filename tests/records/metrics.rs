@@ -1,12 +1,13 @@
 //! What Prometheus reads: names, types, and that strangers cannot make it grow.
 
-use super::support::{Kept, command, wait_for};
+use super::support::{Daemon, Kept, command, connect, wait_for};
 use super::{POLICY, busy};
 use expect_test::expect_file;
 use rustsocks::metrics::Metrics;
 use rustsocks::session::{Sessions, Sink};
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -19,6 +20,35 @@ fn names_and_types_are_golden_and_promtool_finds_nothing() {
     let kinds: Vec<&str> = kinds.into_iter().collect();
     expect_file!["../../golden/metrics"].assert_eq(&(kinds.join("\n") + "\n"));
     promtool(&["check", "metrics"], Some(&text));
+}
+
+/// What never becomes a session was counted and shown to nobody.
+#[test]
+fn connections_that_are_turned_away_and_datagrams_that_are_dropped_are_counted() {
+    let daemon = Daemon::start_with(POLICY, |command| {
+        command.args(["--set", "limits.handshakes_per_client=1"]);
+    });
+    let count = |series: &str| {
+        let (_, text) = daemon.get("/metrics");
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+    };
+    assert_eq!(count("rustsocks_accept_errors_total"), "0");
+    let shed = r#"rustsocks_connections_shed_total{reason="limits"}"#;
+    assert_eq!(count(shed), "0");
+    let mut client = connect(daemon.socks());
+    let _other = connect(daemon.socks());
+    wait_for("a connection too many", || (count(shed) == "1").then_some(()));
+    client.write_all(&[5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]).expect("is sent");
+    let mut reply = [0; 12];
+    client.read_exact(&mut reply).expect("an association");
+    let relay = SocketAddr::from(([127, 0, 0, 1], u16::from_be_bytes([reply[10], reply[11]])));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    wait_for("a datagram that is none", || {
+        socket.send_to(b"garbage", relay).expect("is sent");
+        (count(r#"rustsocks_udp_datagrams_dropped_total{reason="malformed"}"#) != "0").then_some(())
+    });
 }
 
 /// Runs promtool, which the package `prometheus` brings; it must find nothing.

@@ -95,6 +95,8 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     let sessions = records.sessions.clone();
     let road = Road::new(Arc::clone(&settings), Arc::clone(&live), auth.clone(), sessions, &own);
 
+    records.metrics.follow(Arc::clone(&road.tally));
+
     let signals = Signals::new().map_err(|error| Failure::config(format!("cannot take signals: {error}")))?;
     let stop = Stop::default();
     let tasks = TaskTracker::new();
