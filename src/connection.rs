@@ -171,7 +171,11 @@ async fn connect(
         attempt.decided(judge.policy, true, rule);
         attempt.note(|record| record.target = Some(target));
     }
-    let dialled = judge.road.dialer.dial(permits).await?;
+    // Both may be dropped: nobody is left to be told, or nothing is left to wait for.
+    let dialled = tokio::select! {
+        dialled = judge.road.dialer.dial(permits) => dialled?,
+        gone = talk.broken() => return Err(gone),
+    };
     let local = dialled.stream.local_addr().map_err(|_| CloseReason::InternalError)?;
     if first.is_none_or(|(target, _)| target != dialled.permit.target()) {
         attempt.decided(judge.policy, true, dialled.permit.rule());

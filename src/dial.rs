@@ -32,6 +32,29 @@ impl Egress {
     pub fn parse(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Interface(text.into()), Self::Address)
     }
+
+    /// Has what a socket sends leave from here.
+    ///
+    /// # Errors
+    /// There is no such interface, or the address is none of this host.
+    fn bind(&self, socket: &Socket) -> io::Result<()> {
+        match self {
+            Self::Address(address) => socket.bind(&SocketAddr::new(*address, 0).into()),
+            Self::Interface(name) => socket.bind_device(Some(name.as_bytes())),
+        }
+    }
+
+    /// Whether it can be used now.
+    ///
+    /// # Errors
+    /// As [`Egress::bind`].
+    fn try_out(&self) -> io::Result<()> {
+        let domain = match self {
+            Self::Address(IpAddr::V6(_)) => Domain::IPV6,
+            Self::Address(IpAddr::V4(_)) | Self::Interface(_) => Domain::IPV4,
+        };
+        self.bind(&Socket::new(domain, Type::DGRAM.cloexec(), None)?)
+    }
 }
 
 /// Opens connections to targets. Cheap to clone.
@@ -52,13 +75,16 @@ pub struct Dialled {
 }
 
 impl Dialer {
-    /// A dialler as the settings want it.
+    /// A dialler as the settings want it. An egress that cannot be used is told of at once; it may
+    /// come later, as that of a VPN does.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            deadline: settings.timeouts.connect.get(),
-            stagger: settings.resolver.stagger.get(),
-            egress: settings.relay.egress.as_deref().map(Egress::parse),
+        let egress = settings.relay.egress.as_deref().map(Egress::parse);
+        if let Some(egress) = &egress
+            && let Err(error) = egress.try_out()
+        {
+            tracing::warn!(%error, ?egress, "nothing can be reached from `relay.egress`: there is no such address or interface here");
         }
+        Self { deadline: settings.timeouts.connect.get(), stagger: settings.resolver.stagger.get(), egress }
     }
 
     /// Where connections come from.
@@ -103,7 +129,7 @@ impl Dialer {
     }
 
     async fn connect(&self, permit: Permit) -> Result<Dialled, CloseReason> {
-        let stream = self.begin(permit.target()).map_err(|error| reason_of(&error))?;
+        let stream = self.begin(permit.target())?;
         // Writable: connected, or not to be.
         let outcome = match stream.writable().await {
             Ok(()) => stream.take_error().and_then(|error| error.map_or(Ok(()), Err)),
@@ -124,27 +150,37 @@ impl Dialer {
     }
 
     /// A connection under way.
-    fn begin(&self, target: SocketAddr) -> io::Result<TcpStream> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
-        if target.is_ipv6() {
-            hops::keep_answers(&socket, true);
-        }
-        match &self.egress {
-            Some(Egress::Address(address)) if address.is_ipv4() == target.is_ipv4() => {
-                late_port(&socket);
-                socket.bind(&SocketAddr::new(*address, 0).into())?;
+    fn begin(&self, target: SocketAddr) -> Result<TcpStream, CloseReason> {
+        let socket = socket(target).map_err(|error| reason_of(&error))?;
+        if let Some(egress) = &self.egress {
+            match egress {
+                Egress::Address(address) if address.is_ipv4() != target.is_ipv4() => {
+                    return Err(CloseReason::NetworkUnreachable);
+                }
+                Egress::Address(_) => late_port(&socket),
+                Egress::Interface(_) => {}
             }
-            Some(Egress::Address(_)) => return Err(Errno::NETUNREACH.into()),
-            Some(Egress::Interface(name)) => socket.bind_device(Some(name.as_bytes()))?,
-            None => {}
+            egress.bind(&socket).map_err(|error| {
+                tracing::debug!(%error, ?egress, "the egress cannot be used");
+                CloseReason::EgressUnavailable
+            })?;
         }
-        match socket.connect(&target.into()) {
+        let begun = match socket.connect(&target.into()) {
             Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
             Ok(()) | Err(_) => TcpStream::from_std(socket.into()),
-        }
+        };
+        begun.map_err(|error| reason_of(&error))
     }
+}
+
+fn socket(target: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    if target.is_ipv6() {
+        hops::keep_answers(&socket, true);
+    }
+    Ok(socket)
 }
 
 /// Leaves the choice of the port to `connect`, so that one is free as long as its pair of

@@ -186,6 +186,13 @@ impl Talk {
         }
     }
 
+    /// Waits until the client has broken the connection. What it sends meanwhile, its end included,
+    /// stays where it is: it belongs to the target.
+    pub async fn broken(&self) -> Refusal {
+        self.stream.broken().await;
+        CloseReason::ClientGone.into()
+    }
+
     /// The stream, with what the client sent after its request: that belongs to the target.
     pub fn into_parts(self) -> (Stream, Vec<u8>) {
         (self.stream, self.buffer)
@@ -237,6 +244,7 @@ fn reply_of(refusal: Refusal) -> Option<Reply> {
         Why::ProtocolError | Why::InvalidName => Reply::BadRequest,
         Why::ResolverFailed
         | Why::ResourceExhausted
+        | Why::EgressUnavailable
         | Why::InternalError
         | Why::Shutdown
         | Why::ClientClosed

@@ -53,6 +53,8 @@ pub enum CloseReason {
     TtlExpired,
     /// We ran out of descriptors, ports or memory.
     ResourceExhausted,
+    /// The address or interface of `relay.egress` cannot be used.
+    EgressUnavailable,
     /// Any other fault of ours.
     InternalError,
     /// No peer came to a BIND before its deadline.
@@ -94,7 +96,7 @@ pub enum Party {
 
 impl CloseReason {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Shutdown,
         Self::HandshakeTimeout,
         Self::ProtocolError,
@@ -119,6 +121,7 @@ impl CloseReason {
         Self::ConnectTimeout,
         Self::TtlExpired,
         Self::ResourceExhausted,
+        Self::EgressUnavailable,
         Self::InternalError,
         Self::BindTimeout,
         Self::BindWrongPeer,
@@ -160,6 +163,7 @@ impl CloseReason {
             Self::ConnectTimeout => "connect_timeout",
             Self::TtlExpired => "ttl_expired",
             Self::ResourceExhausted => "resource_exhausted",
+            Self::EgressUnavailable => "egress_unavailable",
             Self::InternalError => "internal_error",
             Self::BindTimeout => "bind_timeout",
             Self::BindWrongPeer => "bind_wrong_peer",
@@ -219,6 +223,7 @@ impl CloseReason {
             Self::LifetimeReached => 34,
             Self::Killed => 35,
             Self::ServerDied => 36,
+            Self::EgressUnavailable => 37,
         }
     }
 
@@ -258,6 +263,7 @@ impl CloseReason {
             | Self::LimitReached
             | Self::ResolverFailed
             | Self::ResourceExhausted
+            | Self::EgressUnavailable
             | Self::InternalError
             | Self::IdleTimeout
             | Self::HalfOpenTimeout

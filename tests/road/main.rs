@@ -10,6 +10,8 @@ mod associate;
 #[cfg(test)]
 mod bind;
 #[cfg(test)]
+mod dialling;
+#[cfg(test)]
 mod dns;
 #[cfg(test)]
 mod endings;

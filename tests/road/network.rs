@@ -1,6 +1,7 @@
 //! What takes a network of one's own to provoke. It takes root; without it a test says so and
 //! proves nothing.
 
+use crate::dns::Server;
 use crate::proxy::{OPEN, Proxy, receive, request, request_name, send};
 use crate::support::{Kept, Said, Target, command, run, tunnel, wait_for};
 use rustsocks::session::CloseReason;
@@ -74,6 +75,82 @@ fn row_24_the_hosts_file_is_heard_and_leads_past_no_rule() {
     }
 }
 
+/// Puts files of the test in the place of those of the system.
+#[expect(clippy::print_stdout, reason = "says that it could not be tried")]
+fn mounted(files: &[(&str, &str)]) -> Option<tempfile::TempDir> {
+    let dir = tempfile::tempdir().unwrap();
+    for (at, (place, text)) in files.iter().enumerate() {
+        let file = dir.path().join(at.to_string());
+        std::fs::write(&file, text).unwrap();
+        let said = run(command("mount").arg("--bind").arg(&file).arg(place));
+        if said.code() != 0 {
+            println!("NOT TRIED: no mount of our own: {}", said.err);
+            return None;
+        }
+    }
+    assert_eq!(run(command("ip").args(["link", "set", "lo", "up"])).code(), 0);
+    Some(dir)
+}
+
+/// `vault` was resolved as `vault.corp.test` where the system has that search domain, past a rule
+/// for the name that was meant.
+#[test]
+fn search_domains_are_never_put_behind_a_name() {
+    if !inside("network::search_domains_are_never_put_behind_a_name") {
+        return;
+    }
+    let resolv = "nameserver 127.0.0.1\nsearch corp.test\noptions ndots:2\n";
+    let files = [
+        ("/etc/resolv.conf", resolv),
+        ("/etc/hosts", "127.0.0.1 short long.name.test\n"),
+        ("/etc/nsswitch.conf", "hosts: files dns\n"),
+    ];
+    let Some(_dir) = mounted(&files) else { return };
+    let target = Target::echo("127.0.0.1:0");
+    let home: std::net::IpAddr = [127, 0, 0, 1].into();
+    let _dns = Server::start_at("127.0.0.1:53", move |name, _| match name {
+        "vault.corp.test" | "vault.x.corp.test" | "open.test" => vec![home],
+        _ => vec![],
+    });
+    let policy = "policy 1\ndefault pass\nsocks block vault { to: .corp.test }\n";
+    for kind in [ResolverKind::Dns, ResolverKind::System] {
+        let proxy = Proxy::start(policy, |settings| settings.resolver.kind = kind);
+        for (name, code) in [
+            ("vault.corp.test", 2),
+            ("vault", 4),
+            ("vault.", 4),
+            ("vault.x", 4),
+            ("open.test", 0),
+            ("open.test.", 0),
+            ("short", 0),
+            ("short.", 0),
+            ("long.name.test", 0),
+            ("localhost", 0),
+        ] {
+            let said = proxy.reply_to(&request_name(1, name.as_bytes(), target.address.port()));
+            assert_eq!(said, code, "{kind:?} {name}");
+        }
+    }
+}
+
+/// A resolver of the system that failed was reported as a name that does not exist.
+#[test]
+fn a_resolver_that_fails_is_not_a_name_that_is_missing() {
+    if !inside("network::a_resolver_that_fails_is_not_a_name_that_is_missing") {
+        return;
+    }
+    let files = [
+        ("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+        ("/etc/nsswitch.conf", "hosts: files dns\n"),
+    ];
+    let Some(_dir) = mounted(&files) else { return };
+    for kind in [ResolverKind::Dns, ResolverKind::System] {
+        let proxy = Proxy::start(OPEN, |settings| settings.resolver.kind = kind);
+        assert_eq!(proxy.reply_to(&request_name(1, b"any.test", 80)), 1, "{kind:?}");
+        assert_eq!(proxy.ended(1)[0].close_reason, Some(CloseReason::ResolverFailed), "{kind:?}");
+    }
+}
+
 #[test]
 fn connections_leave_through_the_interface_that_is_set() {
     if !inside("network::connections_leave_through_the_interface_that_is_set") {
@@ -81,10 +158,13 @@ fn connections_leave_through_the_interface_that_is_set() {
     }
     assert_eq!(run(command("ip").args(["link", "set", "lo", "up"])).code(), 0);
     let target = Target::echo("127.0.0.1:0");
-    for (interface, codes) in [("lo", 0..=0), ("nosuch0", 1..=4)] {
+    for (interface, codes) in [("lo", 0..=0), ("nosuch0", 1..=1)] {
         let proxy = Proxy::start(OPEN, |settings| settings.relay.egress = Some(interface.into()));
         let code = proxy.reply_to(&request(1, target.address));
         assert!(codes.contains(&code), "{interface}: {code}");
+        if interface != "lo" {
+            assert_eq!(proxy.ended(1)[0].close_reason, Some(CloseReason::EgressUnavailable));
+        }
     }
 }
 
