@@ -177,8 +177,6 @@ section! {
     Relay {
         /// When bytes are moved inside the kernel.
         splice: Splice = Splice::Auto, "`auto`, `always` or `never`";
-        /// What one direction holds of a peer that does not read.
-        buffer: Bytes = Bytes::kib(64), "size";
         /// Probes a silent peer after that long.
         keepalive: Span = Span::secs(60), "time or `off`";
         /// Our address or interface towards targets.

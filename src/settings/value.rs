@@ -119,11 +119,6 @@ impl fmt::Display for Span {
 pub struct Bytes(pub u64);
 
 impl Bytes {
-    /// So many KiB.
-    pub const fn kib(count: u64) -> Self {
-        Self(count << 10)
-    }
-
     /// So many MiB.
     pub const fn mib(count: u64) -> Self {
         Self(count << 20)
