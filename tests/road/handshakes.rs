@@ -182,8 +182,7 @@ fn row_10_greetings_that_lead_nowhere_are_refused() {
 fn a_client_that_nothing_is_passed_for_is_blocked_by_the_rule_that_says_so() {
     let policy = "policy 1\nsocks block guests { from: 127.0.0.0/8 }\nsocks pass rest { to: any }\n";
     let target = Target::echo("127.0.0.1:0");
-    for (policy, rule) in
-        [(policy, "guests"), ("policy 1\nsocks pass far { from: 10.0.0.0/8 }\n", "default")]
+    for (policy, rule) in [(policy, "guests"), ("policy 1\nsocks pass far { from: 10.0.0.0/8 }\n", "default")]
     {
         let proxy = Proxy::start(policy, |_| {});
         let mut stream = proxy.client();
