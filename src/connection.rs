@@ -38,7 +38,7 @@ use tokio::time::Instant;
 /// Serves one connection. Its record goes out when this returns, or is dropped.
 pub async fn serve(road: Arc<Road>, mut arrival: Arrival) {
     let policy = road.policy.load();
-    let listener = Arc::clone(arrival.listener.name());
+    let listener = Arc::clone(arrival.door.name());
     let mut attempt = Attempt::new(road.sessions.clone(), arrival.client, listener, &policy);
     let mut place = arrival.place.take();
     let reason = match Box::pin(establish(&road, &policy, arrival, &mut attempt, &mut place)).await {
@@ -72,12 +72,12 @@ async fn establish(
     place: &mut Option<crate::limits::Place>,
 ) -> Result<Passage, CloseReason> {
     let deadline = Instant::now() + road.settings.timeouts.handshake.get();
-    let listener = Arc::clone(&arrival.listener);
+    let door = Arc::clone(&arrival.door);
     let (caller, stream) = arrival.meet(road, deadline, place, attempt).await?;
     let mut talk = Talk::new(stream, deadline);
     let way = async {
         let caller = admit(road, policy, caller, attempt).await?;
-        let handshake = Handshake { road, policy, listener: &listener, caller, attempt };
+        let handshake = Handshake { road, policy, door: &door, caller, attempt };
         let (who, ask) = handshake.request(&mut talk).await?;
         if let Some(place) = place {
             place.settle();

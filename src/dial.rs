@@ -183,6 +183,21 @@ fn socket(target: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Our address towards a peer, as the kernel would choose it; nothing is sent.
+///
+/// # Errors
+/// There is no way to it, or no such interface.
+pub fn address_towards(peer: IpAddr, interface: Option<&str>) -> io::Result<IpAddr> {
+    let peer = SocketAddr::new(peer, 1);
+    let probe = Socket::new(Domain::for_address(peer), Type::DGRAM.cloexec(), None)?;
+    if let Some(name) = interface {
+        probe.bind_device(Some(name.as_bytes()))?;
+    }
+    probe.connect(&peer.into())?;
+    let local = probe.local_addr()?.as_socket();
+    local.map(|local| local.ip()).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
 /// Leaves the choice of the port to `connect`, so that one is free as long as its pair of
 /// addresses is: else the machine runs out of ports.
 fn late_port(socket: &Socket) {

@@ -6,11 +6,13 @@ mod bind;
 mod inherit;
 mod ourselves;
 mod road;
+mod waiting;
 
 pub use arrival::Arrival;
-pub use bind::{BindError, Bound, Listener, raise_descriptor_limit};
+pub use bind::{BindError, Bound, Door, Listener, SocketPath, raise_descriptor_limit};
 pub use ourselves::Ourselves;
 pub use road::Road;
+pub use waiting::Waiting;
 
 use crate::connection;
 use crate::limits::count;
@@ -43,7 +45,7 @@ pub async fn run(listeners: Vec<Arc<Listener>>, road: Arc<Road>, stop: Stop) {
     let tasks = TaskTracker::new();
     let accepting = TaskTracker::new();
     for listener in listeners {
-        if let Some(tls) = listener.tls() {
+        if let Some(tls) = listener.door().tls() {
             accepting.spawn(Arc::clone(tls).watch(stop.gently.clone()));
         }
         accepting.spawn(accept(Arc::clone(&road), listener, tasks.clone(), stop.clone()));
@@ -63,31 +65,32 @@ pub async fn run(listeners: Vec<Arc<Listener>>, road: Arc<Road>, stop: Stop) {
     }
 }
 
-/// Accepts for ever: no error of one connection may end it.
+/// Accepts until told to stop: no error of one connection may end it. The socket closes with it.
 async fn accept(road: Arc<Road>, listener: Arc<Listener>, tasks: TaskTracker, stop: Stop) {
     let mut dice = Dice::new();
     let mut reserve = bind::Reserve::new();
     let mut starving = 0;
     loop {
-        let next = async { (road.admission.slot().await, listener.accept().await) };
-        let (slot, accepted) = match stop.gently.run_until_cancelled(next).await {
-            Some((Some(slot), accepted)) => (slot, accepted),
-            Some((None, _)) | None => return,
-        };
+        let Some(accepted) = stop.gently.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
             Ok((stream, peer)) => {
                 starving = 0;
                 let client = connection::client_address(peer);
+                // Only now: a slot held while nobody comes would be one that other listeners lack. Without
+                // room this one connection waits here, and the others in the kernel's queue.
+                let Some(Some(slot)) = stop.gently.run_until_cancelled(road.admission.slot()).await else {
+                    return;
+                };
                 match road.admission.admit(client.ip(), slot, dice.roll()) {
                     Ok(place) => {
-                        let arrival = Arrival::new(stream, client, Arc::clone(&listener), place);
+                        let arrival = Arrival::new(stream, client, Arc::clone(listener.door()), place);
                         let journey = connection::serve(Arc::clone(&road), arrival);
                         // Not from within an async block: that would hold the journey several times over.
                         tasks.spawn(journey.with_cancellation_token_owned(stop.now.clone()));
                     }
                     Err(full) => {
                         count(&road.tally.shed_for_limits);
-                        road.turned_away(client, &listener, full);
+                        road.turned_away(client, listener.door(), full);
                     }
                 }
             }
@@ -97,7 +100,7 @@ async fn accept(road: Arc<Road>, listener: Arc<Listener>, tasks: TaskTracker, st
                     continue;
                 }
                 if starving == 0 {
-                    tracing::warn!(%error, listener = %listener.name(), "cannot accept: waiting for room");
+                    tracing::warn!(%error, listener = %listener.door().name(), "cannot accept: waiting for room");
                 }
                 starving += 1;
                 if starving > PATIENCE && reserve.shed(&listener) {

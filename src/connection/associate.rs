@@ -49,7 +49,12 @@ pub(super) async fn open(
         attempt.decided(policy, false, None);
         return Err(CloseReason::BlockedRequest.into());
     }
-    let near = talk.local().unwrap_or(NOWHERE);
+    let near = match talk.local() {
+        Some(near) => near,
+        // A client of a socket in the file system knows no address of ours, unless one is set.
+        None if settings.advertise.is_some() => NOWHERE,
+        None => return Err(CloseReason::CommandNotSupported.into()),
+    };
     let host = canonical(near.ip());
     let inside = ports::within(settings.ports, |port| udp(SocketAddr::new(host, port)))
         .map_err(|error| crate::dial::reason_of(&error))?;

@@ -2,17 +2,18 @@
 
 use super::judge::Judge;
 use super::talk::{Refusal, Talk};
-use super::{Attempt, NOWHERE, ports};
-use crate::dial::{Egress, reason_of};
+use super::{Attempt, ports};
+use crate::dial::{self, Egress, reason_of};
 use crate::relay::Stream;
 use crate::session::CloseReason;
+use crate::settings::sections;
 use crate::socks::{Ask, Reply};
 use rustsocks_compiler::Permit;
 use rustsocks_compiler::model::canonical;
 use rustsocks_compiler::request::Command;
 use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -36,9 +37,11 @@ pub(super) async fn bind(
     let permits = judge.permits(Command::Bind, &ask.host, ask.port).await;
     let permits = permits.map_err(|blocked| judge.refuse(blocked, attempt))?;
     attempt.decided(judge.policy, true, permits.first().and_then(Permit::rule));
-    let near = talk.local().unwrap_or(NOWHERE);
-    let host = address_towards(&permits, near.ip(), judge.road.dialer.egress());
-    let listener = ports::within(settings.ports, |port| listen(SocketAddr::new(host, port)))
+    let room = judge.road.waiting.take(judge.who.caller.address).ok_or(CloseReason::LimitReached)?;
+    let near = talk.local().map(|near| canonical(near.ip()));
+    let egress = judge.road.dialer.egress();
+    let host = address_towards(&permits, near, settings, egress)?;
+    let listener = ports::within(settings.ports, |port| listen(SocketAddr::new(host, port), egress))
         .map_err(|error| reason_of(&error))?;
     let local = listener.local_addr().map_err(|_| CloseReason::InternalError)?;
     let told = SocketAddr::new(settings.advertise.unwrap_or(local.ip()), local.port());
@@ -49,7 +52,7 @@ pub(super) async fn bind(
         () = talk.gone(EARLY) => return Err(CloseReason::ClientGone.into()),
     };
     // One peer, whoever it is: the port closes here.
-    drop(listener);
+    drop((listener, room));
     let (stream, peer) = come.map_err(|_| CloseReason::BindTimeout)?.map_err(|error| reason_of(&error))?;
     let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
     attempt.note(|record| record.target = Some(peer));
@@ -79,26 +82,64 @@ fn accepted(
     stream.set_nodelay(true).map_err(|error| reason_of(&error).into())
 }
 
-/// Our address towards the peer; where it may be anybody, the one that the client knows us by.
-fn address_towards(permits: &[Permit], near: IpAddr, egress: Option<&Egress>) -> IpAddr {
-    let peer = permits.iter().map(Permit::target).find(|target| !target.ip().is_unspecified());
-    if let Some(Egress::Address(address)) = egress {
-        return *address;
+/// Our address towards the peer, in its family. Where it may be anybody, the one that the client
+/// knows us by; a client that has come by no address knows none.
+fn address_towards(
+    permits: &[Permit],
+    near: Option<IpAddr>,
+    settings: &sections::Bind,
+    egress: Option<&Egress>,
+) -> Result<IpAddr, CloseReason> {
+    let is_near = |address: &IpAddr| near.is_some_and(|near| near.is_ipv4() == address.is_ipv4());
+    let mut peers: Vec<IpAddr> = permits.iter().map(|permit| permit.target().ip()).collect();
+    // Of several addresses of a name, one of the family that the client speaks itself.
+    peers.sort_by_key(|peer| !is_near(peer));
+    if peers.iter().any(IpAddr::is_unspecified) {
+        return match egress {
+            Some(Egress::Address(address)) => Ok(*address),
+            Some(Egress::Interface(name)) => of_interface(name, near.is_none_or(|near| near.is_ipv4())),
+            None => near.or(settings.advertise.map(any)).ok_or(CloseReason::CommandNotSupported),
+        };
     }
-    peer.and_then(|peer| route_to(peer).ok()).unwrap_or(canonical(near))
+    let mut failure = CloseReason::HostUnreachable;
+    for peer in peers {
+        let ours = match egress {
+            Some(Egress::Address(address)) if address.is_ipv4() == peer.is_ipv4() => return Ok(*address),
+            Some(Egress::Address(_)) => Err(CloseReason::NetworkUnreachable),
+            Some(Egress::Interface(name)) => dial::address_towards(peer, Some(name)).map_err(|error| {
+                tracing::warn!(%error, interface = %name, "no port is opened: `relay.egress` can not be used");
+                reason_of(&error)
+            }),
+            None => dial::address_towards(peer, None).map_err(|error| reason_of(&error)),
+        };
+        match ours {
+            Ok(ours) => return Ok(ours),
+            Err(reason) => failure = reason,
+        }
+    }
+    Err(failure)
 }
 
-/// The kernel says which address of ours it would use; nothing is sent.
-fn route_to(peer: SocketAddr) -> io::Result<IpAddr> {
-    let any: IpAddr =
-        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let probe = UdpSocket::bind((any, 0))?;
-    probe.connect((peer.ip(), peer.port().max(1)))?;
-    Ok(probe.local_addr()?.ip())
+/// All addresses of a family.
+fn any(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// An address of an interface, if possible of that family.
+fn of_interface(name: &str, is_v4: bool) -> Result<IpAddr, CloseReason> {
+    let mut addresses = crate::policy::host::addresses_of(name);
+    addresses.sort_by_key(|address| address.is_ipv4() != is_v4);
+    addresses.first().copied().ok_or_else(|| {
+        tracing::warn!(interface = %name, "no port is opened: `relay.egress` has no address");
+        CloseReason::InternalError
+    })
+}
+
+fn listen(address: SocketAddr, egress: Option<&Egress>) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
+    if let Some(Egress::Interface(name)) = egress {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
     socket.bind(&address.into())?;
     socket.listen(1)?;
     TcpListener::from_std(socket.into())

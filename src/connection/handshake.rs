@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::talk::{Refusal, Talk, Words};
 use super::who::{Caller, Who};
 use crate::auth::{AuthError, Identity};
-use crate::server::{Listener, Road};
+use crate::server::{Door, Road};
 use crate::session::CloseReason;
 use crate::settings::value::Protocol;
 use crate::socks::v5::{Greeting, WireMethod};
@@ -20,7 +20,7 @@ pub struct Handshake<'a> {
     /// The policy of this connection.
     pub policy: &'a Policy,
     /// Where it came in.
-    pub listener: &'a Listener,
+    pub door: &'a Door,
     /// What is known of the client.
     pub caller: Caller,
     /// Its record.
@@ -63,9 +63,7 @@ impl Handshake<'_> {
         let spoken = socks::spoken(talk.first_byte().await?);
         // Whoever speaks nothing of ours is answered as by a server that knows SOCKS5 alone.
         talk.words = Words::Socks5Greeting;
-        spoken
-            .filter(|&spoken| self.listener.speaks(protocol(spoken)))
-            .ok_or(CloseReason::ProtocolError.into())
+        spoken.filter(|&spoken| self.door.speaks(protocol(spoken))).ok_or(CloseReason::ProtocolError.into())
     }
 
     async fn socks5(&mut self, talk: &mut Talk) -> Result<(Shown, Ask), Refusal> {

@@ -5,8 +5,18 @@ use std::net::IpAddr;
 
 /// The addresses of the interfaces of this host: `@self`.
 pub fn addresses() -> Vec<IpAddr> {
+    those_of(|_| true)
+}
+
+/// The addresses of one interface.
+pub fn addresses_of(interface: &str) -> Vec<IpAddr> {
+    those_of(|name| name == interface)
+}
+
+fn those_of(wanted: impl Fn(&str) -> bool) -> Vec<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
     let mut found: Vec<IpAddr> = interfaces
+        .filter(|interface| wanted(&interface.interface_name))
         .filter_map(|interface| interface.address)
         .filter_map(|address| match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
             (Some(v4), _) => Some(IpAddr::V4(v4.ip())),

@@ -5,11 +5,13 @@
 //! superfluous event does no harm, and a slow look round finds what no event told of.
 
 use super::Seen;
-use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode, event::AccessKind};
+use notify_debouncer_full::notify::event::{AccessKind, ModifyKind};
+use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache, new_debouncer_opt};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -19,21 +21,34 @@ pub(super) struct Watch {
     debouncer: Option<Debouncer<RecommendedWatcher, NoCache>>,
     woken: Arc<Notify>,
     folders: BTreeSet<PathBuf>,
+    names: Names,
     is_on: bool,
 }
+
+/// The names of the files that are looked at.
+type Names = Arc<Mutex<BTreeSet<OsString>>>;
 
 impl Watch {
     pub(super) fn new(is_on: bool) -> Self {
         let woken = Arc::new(Notify::new());
         let wake = woken.clone();
+        let names = Names::default();
+        let known = names.clone();
         let handler = move |events: DebounceEventResult| {
-            let matters = |kind: EventKind| match kind {
+            let is_known = |event: &notify::Event| {
+                let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                event.paths.is_empty()
+                    || event.paths.iter().filter_map(|path| path.file_name()).any(|name| known.contains(name))
+            };
+            let matters = |event: &notify::Event| match event.kind {
+                // What is written into other files, such as a log, is nothing to us.
+                EventKind::Access(AccessKind::Close(notify::event::AccessMode::Write))
+                | EventKind::Modify(ModifyKind::Data(_)) => is_known(event),
                 // Our own looking round opens files and folders.
-                EventKind::Access(AccessKind::Close(notify::event::AccessMode::Write)) => true,
                 EventKind::Access(_) => false,
                 _ => true,
             };
-            if events.map_or(true, |events| events.iter().any(|event| matters(event.kind))) {
+            if events.map_or(true, |events| events.iter().any(|event| matters(event))) {
                 wake.notify_one();
             }
         };
@@ -45,13 +60,16 @@ impl Watch {
             })
             .ok()
         });
-        Self { debouncer, woken, folders: BTreeSet::new(), is_on }
+        Self { debouncer, woken, folders: BTreeSet::new(), names, is_on }
     }
 
     /// Watches what holds these paths, and no longer what does not.
     pub(super) fn follow(&mut self, seen: &Seen) {
         let Some(debouncer) = &mut self.debouncer else { return };
         let wanted: BTreeSet<PathBuf> = seen.keys().flat_map(|path| folders(path)).collect();
+        let names = seen.keys().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]).flatten();
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) =
+            names.filter_map(|path| path.file_name().map(Into::into)).collect();
         // A folder that was replaced has the same name and another inode: watch all anew.
         for folder in &self.folders {
             // It may have gone, and its watch with it.

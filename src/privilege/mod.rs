@@ -136,6 +136,16 @@ pub fn server_user(settings: &Privileges) -> Option<(u32, u32)> {
     drop::ids(settings)
 }
 
+/// The number of a group.
+///
+/// # Errors
+/// There is no such group.
+pub fn group_id(name: &str) -> std::io::Result<u32> {
+    let found = nix::unistd::Group::from_name(name)?;
+    let none = || std::io::Error::other(format!("there is no group `{name}`"));
+    found.map(|group| group.gid.as_raw()).ok_or_else(none)
+}
+
 /// Leaves the helper what PAM modules need and nothing more.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! A connection as it came in, and what must be said before the client's own words: the header of
 //! a load balancer (PROXY protocol), the handshake of TLS.
 
-use super::{Listener, Road};
+use super::{Door, Road};
 use crate::connection::{Attempt, Caller, client_address};
 use crate::limits::{Place, count};
 use crate::relay::Stream;
@@ -23,7 +23,7 @@ pub struct Arrival {
     /// Who is at its other end: the client, or a load balancer.
     pub client: SocketAddr,
     /// Where it came in.
-    pub listener: Arc<Listener>,
+    pub door: Arc<Door>,
     /// The room that it takes.
     pub place: Option<Place>,
 }
@@ -36,8 +36,8 @@ const LONGEST_V1: usize = 107;
 const LONGEST_V2: usize = 4 * 1024;
 
 impl Arrival {
-    pub(super) fn new(stream: Stream, client: SocketAddr, listener: Arc<Listener>, place: Place) -> Self {
-        Self { stream, client, listener, place: Some(place) }
+    pub(super) fn new(stream: Stream, client: SocketAddr, door: Arc<Door>, place: Place) -> Self {
+        Self { stream, client, door, place: Some(place) }
     }
 
     /// Learns who the client is.
@@ -51,12 +51,20 @@ impl Arrival {
         place: &mut Option<Place>,
         attempt: &mut Attempt,
     ) -> Result<(Caller, Stream), CloseReason> {
-        if !self.listener.balancers().is_empty() {
-            if !self.listener.balancers().iter().any(|net| net.contains(self.client.ip())) {
+        if !self.door.balancers().is_empty() {
+            let (client, listener) = (self.client, self.door.name());
+            if !self.door.balancers().iter().any(|net| net.contains(client.ip())) {
+                tracing::info!(%client, %listener, "refused: not one of `proxy_protocol`, so no load balancer of ours");
                 return Err(CloseReason::ProtocolError);
             }
             let told = timeout_at(deadline, header(&mut self.stream)).await;
-            if let Some(client) = told.map_err(|_| CloseReason::HandshakeTimeout)?? {
+            let told = told.map_err(|_| CloseReason::HandshakeTimeout)?;
+            let told = told.inspect_err(|reason| {
+                if *reason == CloseReason::ProtocolError {
+                    tracing::info!(%client, %listener, "refused: no header of the PROXY protocol that names a client");
+                }
+            });
+            if let Some(client) = told? {
                 self.client = client_address(client);
                 attempt.note(|record| record.client = self.client);
                 if let Some(place) = place {
@@ -67,20 +75,20 @@ impl Arrival {
                 }
             }
         }
-        let Self { stream, client, listener, .. } = self;
-        let secured = timeout_at(deadline, secure(stream, &listener)).await;
+        let Self { stream, client, door, .. } = self;
+        let secured = timeout_at(deadline, secure(stream, &door)).await;
         let (stream, certificate) = secured.map_err(|_| CloseReason::HandshakeTimeout)?.map_err(|error| {
             tracing::debug!(%client, %error, "no TLS");
             CloseReason::ProtocolError
         })?;
-        let listener = Arc::clone(listener.name());
+        let listener = Arc::clone(door.name());
         Ok((Caller { address: client.ip(), listener, method: Method::None, certificate }, stream))
     }
 }
 
 /// On a listener that speaks TLS: the handshake, and whom the client's certificate names.
-async fn secure(stream: Stream, listener: &Listener) -> io::Result<(Stream, CertificateNames)> {
-    match (listener.tls(), stream) {
+async fn secure(stream: Stream, door: &Door) -> io::Result<(Stream, CertificateNames)> {
+    match (door.tls(), stream) {
         (None, stream) => Ok((stream, CertificateNames::default())),
         (Some(tls), Stream::Tcp(tcp)) => {
             let (stream, names) = tls.accept(tcp).await?;
@@ -117,7 +125,36 @@ async fn header(stream: &mut Stream) -> Result<Option<SocketAddr>, CloseReason> 
     } else {
         return Err(CloseReason::ProtocolError);
     }
+    if !are_ports_plain(&bytes) {
+        return Err(CloseReason::ProtocolError);
+    }
     let (header, _) =
         ProxyHeader::parse(&bytes, ParseConfig::default()).map_err(|_| CloseReason::ProtocolError)?;
-    Ok(header.proxied_address().map(|proxied| proxied.source))
+    match header.proxied_address() {
+        Some(proxied) => Ok(Some(proxied.source)),
+        None if is_for_itself(&bytes) => Ok(None),
+        // A client without an address of IP (`AF_UNIX`) is not to be judged by its balancer's.
+        None => Err(CloseReason::ProtocolError),
+    }
+}
+
+/// Version 1: a port is a decimal number without sign or leading zeros.
+fn are_ports_plain(header: &[u8]) -> bool {
+    let is_plain = |port: &[u8]| match port {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let ports =
+        header.strip_prefix(b"PROXY TCP").map(|rest| rest.trim_ascii_end().split(|&byte| byte == b' '));
+    ports.is_none_or(|words| words.skip(3).all(is_plain))
+}
+
+/// A health check of the balancer: `LOCAL` or an unspecified family (version 2), `UNKNOWN` (version 1).
+fn is_for_itself(header: &[u8]) -> bool {
+    match header.strip_prefix(SIGNATURE) {
+        Some([command, family, ..]) => command & 0xf == 0 || family >> 4 == 0,
+        Some(_) => false,
+        None => header.starts_with(b"PROXY UNKNOWN"),
+    }
 }

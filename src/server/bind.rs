@@ -2,15 +2,16 @@
 
 use crate::relay::{Stream, keep_alive};
 use crate::settings::sections;
-use crate::settings::value::{Listen, Net, Protocol, Span};
+use crate::settings::value::{Listen, Mode, Net, Protocol, Span};
 use crate::tls::TlsAcceptor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -27,8 +28,15 @@ pub struct BindError {
 /// A listener that clients can reach.
 #[derive(Debug)]
 pub struct Listener {
-    name: Arc<str>,
+    door: Arc<Door>,
     socket: Listening,
+}
+
+/// What a connection needs to know of the listener that it came in by. The socket is not part of
+/// it: that closes when accepting ends, whatever is still being said at the door.
+#[derive(Debug)]
+pub struct Door {
+    name: Arc<str>,
     protocols: Vec<Protocol>,
     balancers: Vec<Net>,
     tls: Option<Arc<TlsAcceptor>>,
@@ -37,7 +45,9 @@ pub struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "held to be dropped")] Option<UnixPath>),
+    // INVARIANT: the path goes before the socket is closed. As long as that is open, nobody takes the
+    // path for a dead server's, and its inode is no other file's.
+    Unix(#[expect(dead_code, reason = "held to be dropped")] Option<SocketPath>, UnixListener),
 }
 
 /// Clients on a socket of the file system are clients of this host.
@@ -48,16 +58,21 @@ const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 pub struct Bound {
     name: Arc<str>,
     address: Listen,
+    path: Option<SocketPath>,
     socket: Socket,
-    path: Option<UnixPath>,
     protocols: Vec<Protocol>,
     balancers: Vec<Net>,
     tls: Option<Arc<TlsAcceptor>>,
 }
 
-/// A path that is removed when it is dropped.
+/// The path of a socket of ours, removed when this is dropped, unless by then it is somebody else's.
+/// Drop it before the socket.
 #[derive(Debug)]
-struct UnixPath(PathBuf);
+pub struct SocketPath {
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
+}
 
 impl Bound {
     /// Opens the socket of a listener as the settings want it. It needs no runtime: this is done
@@ -69,7 +84,10 @@ impl Bound {
         let fail = |error| BindError { address: settings.address.clone(), error };
         let (socket, path) = match &settings.address {
             Listen::Tcp(address) => (listen(*address, backlog).map_err(fail)?, None),
-            Listen::Unix(path) => (listen_unix(path, backlog).map_err(fail)?, Some(UnixPath(path.clone()))),
+            Listen::Unix(path) => {
+                let (socket, path) = listen_unix(path, settings.mode, backlog).map_err(fail)?;
+                (socket, Some(path))
+            }
             Listen::Inherit(name) => (super::inherit::take(name).map_err(fail)?, None),
         };
         prepare(&socket, keepalive).map_err(fail)?;
@@ -100,17 +118,12 @@ impl Bound {
         let fail = |error| BindError { address: self.address.clone(), error };
         let is_unix = self.socket.domain().map_err(fail)? == Domain::UNIX;
         let socket = if is_unix {
-            Listening::Unix(UnixListener::from_std(self.socket.into()).map_err(fail)?, self.path)
+            Listening::Unix(self.path, UnixListener::from_std(self.socket.into()).map_err(fail)?)
         } else {
             Listening::Tcp(TcpListener::from_std(self.socket.into()).map_err(fail)?)
         };
-        Ok(Listener {
-            name: self.name,
-            socket,
-            protocols: self.protocols,
-            balancers: self.balancers,
-            tls: self.tls,
-        })
+        let Self { name, protocols, balancers, tls, .. } = self;
+        Ok(Listener { door: Arc::new(Door { name, protocols, balancers, tls }), socket })
     }
 }
 
@@ -123,7 +136,32 @@ impl Listener {
         Bound::open(settings, backlog, keepalive)?.listen()
     }
 
-    /// What the policy and the records call it.
+    /// What its connections need to know of it.
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    /// Where it listens; `None` for a socket in the file system.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Listening::Tcp(socket) => socket.local_addr().ok(),
+            Listening::Unix(..) => None,
+        }
+    }
+
+    /// The next connection. Safe to drop: then it stays in the queue.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match &self.socket {
+            Listening::Tcp(socket) => socket.accept().await.map(|(tcp, peer)| (Stream::Tcp(tcp), peer)),
+            Listening::Unix(_, socket) => {
+                socket.accept().await.map(|(unix, _)| (Stream::Unix(unix), LOCAL_CLIENT))
+            }
+        }
+    }
+}
+
+impl Door {
+    /// What the policy and the records call the listener.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -142,30 +180,33 @@ impl Listener {
     pub fn tls(&self) -> Option<&Arc<TlsAcceptor>> {
         self.tls.as_ref()
     }
+}
 
-    /// Where it listens; `None` for a socket in the file system.
-    pub fn address(&self) -> Option<SocketAddr> {
-        match &self.socket {
-            Listening::Tcp(socket) => socket.local_addr().ok(),
-            Listening::Unix(..) => None,
-        }
-    }
-
-    /// The next connection. Safe to drop: then it stays in the queue.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
-        match &self.socket {
-            Listening::Tcp(socket) => socket.accept().await.map(|(tcp, peer)| (Stream::Tcp(tcp), peer)),
-            Listening::Unix(socket, _) => {
-                socket.accept().await.map(|(unix, _)| (Stream::Unix(unix), LOCAL_CLIENT))
-            }
-        }
+impl SocketPath {
+    /// Remembers what has just been bound there.
+    ///
+    /// # Errors
+    /// Nothing is there.
+    pub fn of(path: PathBuf) -> io::Result<Self> {
+        let file = file_at(&path)?;
+        Ok(Self { path, file })
     }
 }
 
-impl Drop for UnixPath {
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+impl Drop for SocketPath {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::debug!(%error, path = %self.0.display(), "the socket stays in the file system");
+        let removed = match file_at(&self.path) {
+            Ok(file) if file == self.file => std::fs::remove_file(&self.path),
+            // Another server's by now.
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::info!(%error, path = %self.path.display(), "the socket stays in the file system");
         }
     }
 }
@@ -181,12 +222,15 @@ fn prepare(socket: &Socket, keepalive: Span) -> io::Result<()> {
 }
 
 /// Opens a socket in the file system.
-fn listen_unix(path: &PathBuf, backlog: u32) -> io::Result<Socket> {
+fn listen_unix(path: &Path, mode: Mode, backlog: u32) -> io::Result<(Socket, SocketPath)> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
+    let bound = SocketPath::of(path.into())?;
+    // Nobody can connect before it listens.
+    std::fs::set_permissions(path, Permissions::from_mode(mode.0))?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket)
+    Ok((socket, bound))
 }
 
 /// Opens a TCP socket; an IPv6 one for all addresses answers IPv4 as well.
@@ -202,7 +246,7 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
 }
 
 /// Removes what a server that died has left; not the socket of one that lives, nor another file.
-fn remove_stale(path: &PathBuf) -> io::Result<()> {
+fn remove_stale(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt as _;
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -228,7 +272,7 @@ impl Reserve {
         drop(self.0.take());
         let socket = match &listener.socket {
             Listening::Tcp(socket) => socket.as_fd(),
-            Listening::Unix(socket, _) => socket.as_fd(),
+            Listening::Unix(_, socket) => socket.as_fd(),
         };
         let shed = rustix::net::accept(socket).is_ok();
         self.0 = File::open("/dev/null").ok();

@@ -2,7 +2,7 @@
 //! itself would do so for ever.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What we listen on.
@@ -11,6 +11,7 @@ pub struct Ourselves {
     exact: Vec<SocketAddr>,
     /// Ports that are open on every address of this host.
     everywhere: Vec<u16>,
+    /// Addresses of this host when the server started; later ones the kernel is asked for.
     host: Vec<IpAddr>,
     datagrams: Mutex<HashSet<SocketAddr>>,
 }
@@ -31,14 +32,15 @@ impl Ourselves {
     }
 
     fn is_host(&self, address: IpAddr) -> bool {
-        address.is_loopback() || address.is_unspecified() || self.host.contains(&address)
+        address.is_loopback() || address.is_unspecified() || self.host.contains(&address) || is_local(address)
     }
 
     /// Whether a target is the socket of an association of ours.
     pub fn is_association(&self, target: SocketAddr) -> bool {
         let datagrams = self.datagrams();
         datagrams.contains(&target)
-            || (self.is_host(target.ip()) && datagrams.iter().any(|one| is_any(one, target)))
+            || (EVERYWHERE.iter().any(|&any| datagrams.contains(&SocketAddr::new(any, target.port())))
+                && self.is_host(target.ip()))
     }
 
     /// An association opens or closes its socket.
@@ -56,9 +58,13 @@ impl Ourselves {
     }
 }
 
-fn is_any(one: &SocketAddr, target: SocketAddr) -> bool {
-    one.ip().is_unspecified() && one.port() == target.port()
+/// Whether an address is one of this host now: towards itself, the kernel would use that very address.
+/// Nothing is sent.
+fn is_local(address: IpAddr) -> bool {
+    crate::dial::address_towards(address, None).is_ok_and(|ours| ours == address)
 }
+
+const EVERYWHERE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 #[cfg(test)]
 mod tests {

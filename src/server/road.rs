@@ -1,6 +1,6 @@
 //! All that a connection needs on its way.
 
-use super::{Listener, Ourselves};
+use super::{Door, Ourselves, Waiting};
 use crate::auth::Authenticator;
 use crate::connection::Attempt;
 use crate::dial::Dialer;
@@ -32,6 +32,8 @@ pub struct Road {
     pub admission: Admission,
     /// Counts of what never becomes a session.
     pub tally: Arc<Tally>,
+    /// Ports that wait for peers.
+    pub waiting: Waiting,
     /// Addresses that nobody is led to.
     pub ourselves: Ourselves,
     /// How long tunnels last.
@@ -62,6 +64,7 @@ impl Road {
             sessions,
             admission: Admission::new(&settings.limits, descriptors),
             tally: Arc::default(),
+            waiting: Waiting::new(settings.bind.waiting),
             ourselves: Ourselves::new(own),
             clocks: Clocks::new(&settings),
             pipes: Pipes::new((descriptors / PIPE_SHARE / 2).clamp(4, 1_024)),
@@ -70,9 +73,9 @@ impl Road {
     }
 
     /// Puts on record a connection that a cap turned away.
-    pub(super) fn turned_away(&self, client: SocketAddr, listener: &Listener, full: Full) {
+    pub(super) fn turned_away(&self, client: SocketAddr, door: &Door, full: Full) {
         tracing::debug!(%client, %full, "turned away");
-        let name = Arc::clone(listener.name());
+        let name = Arc::clone(door.name());
         Attempt::new(self.sessions.clone(), client, name, &self.policy.load()).end(CloseReason::LimitReached);
     }
 }

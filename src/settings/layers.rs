@@ -1,7 +1,7 @@
 //! Lays file, environment and flags over the defaults, and remembers where each value came from.
 
 use super::sections::Listener;
-use super::value::Listen;
+use super::value::{Listen, Span};
 use super::{Settings, nearest, text};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -324,7 +324,20 @@ fn check(effective: &Effective) -> Result<(), SettingsError> {
     let zero = |path: &str, value: usize| {
         if value > 0 { Ok(()) } else { Err(bad(path, "0 would serve nobody; give at least 1".into())) }
     };
+    if let Some(listener) = settings.listeners.iter().find(|listener| listener.protocols.is_empty()) {
+        let name = &listener.name;
+        let message =
+            format!("`{name}` speaks no protocol; give `protocols` one of `socks5`, `socks4`, `http`");
+        return Err(bad("listeners", message));
+    }
+    let timeouts = &settings.timeouts;
+    for (path, span) in [("timeouts.connect", timeouts.connect), ("timeouts.handshake", timeouts.handshake)] {
+        if span == Span::millis(0) {
+            return Err(bad(path, "no time at all would serve nobody; give at least `1ms`".into()));
+        }
+    }
     zero("api.connections", settings.api.connections)?;
+    zero("bind.waiting", settings.bind.waiting)?;
     zero("auth.pam_workers", settings.auth.pam_workers)?;
     zero("limits.connections", settings.limits.connections)?;
     zero("limits.connections_per_client", settings.limits.connections_per_client)?;

@@ -2,8 +2,8 @@
 
 use super::section::section;
 use super::value::{
-    ApiAddress, Bytes, Listen, LogFormat, Net, PortRange, Protocol, ResolverKind, Sandbox, Segment, Span,
-    Splice,
+    ApiAddress, Bytes, Listen, LogFormat, Mode, Net, PortRange, Protocol, ResolverKind, Sandbox, Segment,
+    Span, Splice,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,6 +20,10 @@ section! {
             "list of `socks5`, `socks4`, `http`";
         /// Load balancers that put a PROXY protocol header before each connection; nobody else may.
         proxy_protocol: Vec<Net> = Vec::new(), "list of networks";
+        /// Who may connect to a socket in the file system; it belongs to the user that the server becomes.
+        mode: Mode = Mode(0o660), "rights";
+        /// The group of that socket; without it the server's own.
+        group: Option<String> = None, "name";
         /// Speaks TLS with clients.
         tls: Option<Tls> = None, "section";
     }
@@ -165,6 +169,8 @@ section! {
         enabled: bool = true, "true or false";
         /// Ports that are opened; without it the kernel picks.
         ports: Option<PortRange> = None, "range of ports";
+        /// Ports that wait for a peer at a time, of one client address.
+        waiting: usize = 64, "ports";
         /// The address that clients are told, where it is not the one that is bound.
         advertise: Option<IpAddr> = None, "address";
         /// How long the peer may take to come.

@@ -26,12 +26,18 @@ pub(super) fn parse<T: DeserializeOwned>(value: &str) -> Result<T, String> {
         Ok(value) => return Ok(value),
         Err(error) => in_words(&error.code),
     };
-    for text in [bare, list] {
-        if let Ok(value) = options().from_str(&text) {
-            return Ok(value);
-        }
+    if let Ok(value) = options().from_str(&bare) {
+        return Ok(value);
     }
+    let third = match options().from_str(&list) {
+        Ok(value) => return Ok(value),
+        Err(error) => in_words(&error.code),
+    };
     let is_plain = !value.starts_with(['(', '[', '{', '"']);
+    let wants_list = second.starts_with("Expected opening `[`");
+    if is_plain && wants_list && !third.starts_with("Expected") {
+        return Err(format!("{third}; several are written with commas between them"));
+    }
     Err(if is_plain && !second.starts_with("Expected") { second } else { first })
 }
 
@@ -45,6 +51,9 @@ pub(super) fn in_words(error: &ron::Error) -> String {
         ron::Error::NoSuchEnumVariant { expected, found, .. } => {
             let nearest = nearest(found, expected.iter().copied());
             format!("`{found}` is no value of this setting{}", or_list(nearest, expected))
+        }
+        ron::Error::Message(message) if message == "invalid socket address syntax" => {
+            "an address has its port behind it, such as `192.0.2.53:53` or `[2001:db8::53]:53`".into()
         }
         other => other.to_string(),
     }

@@ -24,7 +24,7 @@ macro_rules! as_text {
     )+ };
 }
 
-as_text!(ApiAddress, Bytes, Listen, Net, PortRange, Span);
+as_text!(ApiAddress, Bytes, Listen, Mode, Net, PortRange, Span);
 
 /// Why a text is no value of its type: a sentence that says what would be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -197,6 +197,25 @@ impl fmt::Display for Listen {
     }
 }
 
+/// The rights to a file, as `chmod` takes them: `0660`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Mode(pub u32);
+
+impl FromStr for Mode {
+    type Err = NotAValue;
+
+    fn from_str(text: &str) -> Result<Self, NotAValue> {
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+        mode.map(Self).ok_or_else(|| not(text, "rights as `chmod` takes them, such as `0660` or `0666`"))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
 /// Where the API listens: `127.0.0.1:8080`, or `none`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ApiAddress(pub Option<SocketAddr>);
@@ -359,6 +378,9 @@ mod tests {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
         assert_eq!("*:1080".parse::<Listen>().unwrap().to_string(), "[::]:1080");
+        for text in ["0660", "0666", "0000"] {
+            assert_eq!(text.parse::<Mode>().unwrap().to_string(), text);
+        }
         for text in ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"] {
             assert_eq!(text.parse::<Net>().unwrap().to_string(), text);
         }
@@ -374,6 +396,9 @@ mod tests {
         }
         for text in ["", "1080", "localhost:1080", "unix:", "inherit:", "*:x"] {
             assert!(text.parse::<Listen>().is_err(), "{text}");
+        }
+        for text in ["", "+660", "0o660", "1777", "rw"] {
+            assert!(text.parse::<Mode>().is_err(), "{text}");
         }
         for text in ["", "0-10", "10-9", "70000"] {
             assert!(text.parse::<PortRange>().is_err(), "{text}");

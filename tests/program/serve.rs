@@ -86,9 +86,9 @@ fn a_policy_that_is_wrong_starts_nothing() {
     let wrong =
         file(dir.path(), "wrong.policy", "policy 1\nsocks pas x { to: any }\nsocks pass y { too: any }\n");
     let empty = file(dir.path(), "empty.policy", "\n");
-    refused(&["--policy", &wrong], 1, &["RS0103", "RS0102", "wrong.policy", "nothing is started"]);
-    refused(&["--policy", &empty], 1, &["empty"]);
-    refused(&["--policy", "/nowhere/x.policy"], 1, &["/nowhere/x.policy"]);
+    refused(&["--policy", &wrong], 78, &["RS0103", "RS0102", "wrong.policy", "nothing is started"]);
+    refused(&["--policy", &empty], 78, &["empty"]);
+    refused(&["--policy", "/nowhere/x.policy"], 2, &["/nowhere/x.policy"]);
 }
 
 #[test]

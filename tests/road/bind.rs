@@ -1,6 +1,6 @@
 //! BIND: one peer, the one that was asked for.
 
-use crate::proxy::{OPEN, Proxy, closed_port, receive, request, send};
+use crate::proxy::{OPEN, Proxy, closed_port, receive, request, request_name, send};
 use crate::support::connect;
 use rustsocks::session::CloseReason;
 use rustsocks::settings::value::{PortRange, Span};
@@ -116,4 +116,42 @@ fn row_37_ports_come_from_the_range_and_are_given_back() {
         proxy.record("a client that left", |record| record.close_reason == Some(CloseReason::ClientGone));
     }
     drop(open);
+}
+
+/// A name with addresses of both families had its port opened on the first of them, whichever the
+/// client itself spoke.
+#[test]
+fn the_port_is_of_the_family_of_the_peer_and_the_client() {
+    let proxy = Proxy::open();
+    let mut client = proxy.asked(&request_name(2, b"localhost", 21));
+    let port = told(receive::<10>(&mut client));
+    let peer = connect(port);
+    assert_eq!(told(receive::<10>(&mut client)), peer.local_addr().unwrap());
+}
+
+/// Ports were opened where no peer of that family could come, or past an interface that is not there.
+#[test]
+fn an_egress_that_does_not_fit_opens_no_port() {
+    for (egress, code) in [("::1", 3), ("nosuch0", 1), ("127.0.0.5", 0)] {
+        let proxy = Proxy::start(OPEN, |settings| settings.relay.egress = Some(egress.into()));
+        assert_eq!(proxy.reply_to(&request(2, "127.0.0.1:21".parse().unwrap())), code, "{egress}");
+    }
+    let proxy = Proxy::start(OPEN, |settings| settings.relay.egress = Some("nosuch0".into()));
+    assert_eq!(proxy.reply_to(&request(2, "0.0.0.0:0".parse().unwrap())), 1);
+}
+
+#[test]
+fn row_37_ports_of_one_client_are_capped() {
+    let proxy = Proxy::start(OPEN, |settings| settings.bind.waiting = 2);
+    let ask = request(2, "127.0.0.1:21".parse().unwrap());
+    let mut waiting: Vec<TcpStream> = Vec::new();
+    for _ in 0..2 {
+        let mut client = proxy.asked(&ask);
+        told(receive::<10>(&mut client));
+        waiting.push(client);
+    }
+    assert_eq!(proxy.reply_to(&ask), 2);
+    waiting.pop();
+    proxy.record("a client that left", |record| record.close_reason == Some(CloseReason::ClientGone));
+    assert_eq!(proxy.reply_to(&ask), 0);
 }

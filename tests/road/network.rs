@@ -5,7 +5,7 @@ use crate::dns::Server;
 use crate::proxy::{OPEN, Proxy, receive, request, request_name, send};
 use crate::support::{Kept, Said, Target, command, run, tunnel, wait_for};
 use rustsocks::session::CloseReason;
-use rustsocks::settings::value::{ResolverKind, Span};
+use rustsocks::settings::value::{Listen, ResolverKind, Span};
 use std::net::{SocketAddr, TcpListener};
 
 /// Whether the test runs in a network of its own, with mounts of its own; one that does not has run
@@ -165,6 +165,29 @@ fn connections_leave_through_the_interface_that_is_set() {
         if interface != "lo" {
             assert_eq!(proxy.ended(1)[0].close_reason, Some(CloseReason::EgressUnavailable));
         }
+    }
+}
+
+/// Addresses were looked at when the server started: one that came later led back to it, and each of
+/// its connections to the next.
+#[test]
+fn an_address_that_comes_later_is_our_own_as_well() {
+    if !inside("network::an_address_that_comes_later_is_our_own_as_well") {
+        return;
+    }
+    let ip = |arguments: &[&str]| assert_eq!(run(command("ip").args(arguments)).code(), 0, "{arguments:?}");
+    ip(&["link", "set", "lo", "up"]);
+    for (listen, address, prefix) in [("0.0.0.0:0", "10.99.0.1", "32"), ("[::]:0", "fd00:99::1", "128")] {
+        let proxy = Proxy::start(OPEN, |settings| {
+            settings.listeners[0].address = Listen::Tcp(listen.parse().unwrap());
+        });
+        ip(&["addr", "add", &format!("{address}/{prefix}"), "dev", "lo"]);
+        let ours = SocketAddr::new(address.parse().unwrap(), proxy.address.port());
+        let home: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, proxy.address.port()).into();
+        let mut stream = crate::support::connect(home);
+        send(&mut stream, &[&[5, 1, 0][..], &request(1, ours)].concat());
+        assert_eq!(receive::<4>(&mut stream), [5, 0, 5, 2], "{ours}");
+        proxy.record("a loop", |record| record.close_reason == Some(CloseReason::Loop));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::cli::{Failure, is_colored_log};
 use crate::settings::sections::Log;
 use crate::settings::value::LogFormat;
 use std::sync::Arc;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{FilterFn, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
@@ -20,7 +20,7 @@ pub(super) fn start(log: &Log) -> Result<LogControl, Failure> {
         .map_err(|error| Failure::config(format!("`log.level`: {}", no_level(&log.level, &error))))?;
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(FilterFn::new(is_quiet));
     // A second subscriber in one process can only be that of a test: the first one stays.
     let _already = match log.format {
         // Without the target of tracing: sessions have a field of that name.
@@ -38,6 +38,14 @@ pub(super) fn start(log: &Log) -> Result<LogControl, Failure> {
         }
         handle.with_current(ToString::to_string).map_err(|error| error.to_string())
     }))
+}
+
+/// Whether a line may be written at all. What watches the files of the policy tells of every event at
+/// the level `trace`; with the log in the same folder, each line would be an event.
+fn is_quiet(line: &tracing::Metadata<'_>) -> bool {
+    !["inotify", "notify", "notify_debouncer_full"].iter().any(|name| {
+        line.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    })
 }
 
 fn filter_of(level: &str) -> Result<EnvFilter, String> {

@@ -16,6 +16,7 @@ use crate::policy::Rejected;
 use prepare::{Prepared, Unfit};
 use road::Outside;
 use rustsocks_compiler::diagnostic::Level;
+use std::path::Path;
 
 /// Flags of `rustsocks serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,6 +40,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
     let log = log::start(&effective.settings.log)?;
     crate::server::raise_descriptor_limit();
+    let is_there = effective.settings.policy.path.as_deref().is_none_or(Path::exists);
     let prepared = match Prepared::prepare(effective.settings) {
         Ok(prepared) => prepared,
         Err(Unfit::Failure(failure)) => return Err(failure),
@@ -53,7 +55,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
                 Rejected::Unfit(reason) => complain(reason),
             }
             complain("rustsocks: the policy is rejected and nothing is started; mend what stands above");
-            return Ok(Exit::Findings);
+            return Ok(if is_there { Exit::Config } else { Exit::Usage });
         }
     };
     road::serve(prepared, Outside { tell: print, log, explain: explain() })

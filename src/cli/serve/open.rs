@@ -2,32 +2,29 @@
 //! that show no identity.
 
 use crate::cli::Failure;
-use crate::settings::Settings;
-use crate::settings::value::Listen;
 use rustsocks_compiler::model::{SetBody, SetExpr, SetItemKind, Stage, Term, Test, Timestamp};
 use rustsocks_compiler::request::{Client, Method};
 use rustsocks_compiler::{Answer, Policy};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Refuses an open proxy, unless it is wanted.
+/// Refuses an open proxy. Sockets in the file system are none: clients of this host reach them.
 ///
 /// # Errors
 /// Says which listener is open to whom, and what to do.
-pub(super) fn check(settings: &Settings, policy: &Policy, now: Timestamp) -> Result<(), Failure> {
-    if settings.policy.allow_open {
-        return Ok(());
-    }
-    for listener in &settings.listeners {
-        let Listen::Tcp(address) = listener.address else { continue };
+pub(super) fn check<'a>(
+    listeners: impl Iterator<Item = (&'a str, SocketAddr)>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for (listener, address) in listeners {
         if address.ip().to_canonical().is_loopback() {
             continue;
         }
-        if let Some(client) = passed_without_identity(policy, &listener.name, now) {
+        if let Some(client) = passed_without_identity(policy, listener, now) {
             return Err(Failure::config(format!(
-                "the listener `{}` on {address} can be reached from other machines, and the policy passes \
+                "the listener `{listener}` on {address} can be reached from other machines, and the policy passes \
                  clients that show no identity ({client} is one); demand a method such as `pam.username` with \
-                 `socksmethod:`, listen on 127.0.0.1, or say `--allow-open` if this is what you want",
-                listener.name
+                 `socksmethod:`, listen on 127.0.0.1, or say `--allow-open` if this is what you want"
             )));
         }
     }

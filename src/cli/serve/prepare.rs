@@ -6,8 +6,9 @@ use crate::cli::Failure;
 use crate::policy::{PolicySource, Rejected, Seen};
 use crate::privilege::{self, Level};
 use crate::records::{self, RecordsError};
-use crate::server::{BindError, Bound};
+use crate::server::{BindError, Bound, SocketPath};
 use crate::settings::Settings;
+use crate::settings::sections::Listener;
 use crate::settings::value::Listen;
 use crate::tls::TlsAcceptor;
 use rustsocks_compiler::Policy;
@@ -54,7 +55,13 @@ impl Prepared {
         let (loaded, seen) = source.load(None);
         let policy = loaded.map_err(Unfit::Policy)?.policy;
         let now = Timestamp(crate::session::UnixMicros::now().0 / 1_000_000);
-        open::check(&settings, &policy, now)?;
+        if !settings.policy.allow_open {
+            let addresses = settings.listeners.iter().filter_map(|listener| match listener.address {
+                Listen::Tcp(address) => Some((&*listener.name, address)),
+                Listen::Inherit(_) | Listen::Unix(_) => None,
+            });
+            open::check(addresses, &policy, now)?;
+        }
         auth::check(&settings.auth, &policy).map_err(Failure::config)?;
 
         let listeners = settings
@@ -64,6 +71,18 @@ impl Prepared {
                 Bound::open(one, settings.limits.backlog, settings.relay.keepalive).map_err(cannot_listen)
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if !settings.policy.allow_open {
+            // Where an inherited socket listens is known only now.
+            let addresses =
+                settings.listeners.iter().zip(&listeners).filter_map(|(listener, bound)| {
+                    match (&listener.address, bound.address()) {
+                        (Listen::Inherit(_), Listen::Tcp(address)) => Some((&*listener.name, address)),
+                        _ => None,
+                    }
+                });
+            open::check(addresses, &policy, now)?;
+        }
+        settings.listeners.iter().try_for_each(|listener| own_listener(listener, &settings))?;
         let api = settings.api.listen.0.map(listen_api).transpose()?;
         let api_tls =
             settings.api.tls.as_ref().map(TlsAcceptor::open).transpose().map_err(Failure::config)?;
@@ -90,6 +109,22 @@ fn writable(settings: &Settings, store: &Path) -> Vec<PathBuf> {
     let sockets = sockets.chain(settings.api.socket.as_deref().and_then(Path::parent));
     let here = |path: &Path| if path.as_os_str().is_empty() { ".".into() } else { path.to_path_buf() };
     sockets.map(here).chain([store.to_path_buf()]).collect()
+}
+
+/// Gives a socket in the file system to the user that the server becomes, and to the group that is set.
+fn own_listener(listener: &Listener, settings: &Settings) -> Result<(), Failure> {
+    let Listen::Unix(path) = &listener.address else { return Ok(()) };
+    let owned = own(path, settings).and_then(|()| match &listener.group {
+        Some(name) => std::os::unix::fs::chown(path, None, Some(privilege::group_id(name)?)),
+        None => Ok(()),
+    });
+    owned.map_err(|error| {
+        Failure::config(format!(
+            "the socket `{}` can not be given away: {error}; mend `group` of the listener `{}` in the settings",
+            path.display(),
+            listener.name
+        ))
+    })
 }
 
 fn cannot_listen(error: BindError) -> Failure {
@@ -121,10 +156,10 @@ fn listen_api_socket(settings: &Settings) -> Result<Option<ApiSocket>, Failure> 
         socket.set_nonblocking(true)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
         own(&path, settings)?;
-        Ok(socket)
+        Ok(ApiSocket { path: SocketPath::of(path.clone())?, socket })
     };
     match listen() {
-        Ok(socket) => Ok(Some(ApiSocket { socket, path })),
+        Ok(socket) => Ok(Some(socket)),
         Err(error) if settings.api.socket.is_none() => {
             let error: std::io::Error = error;
             tracing::warn!(path = %path.display(), %error, "the API has no socket for the command line");
@@ -139,16 +174,10 @@ fn listen_api_socket(settings: &Settings) -> Result<Option<ApiSocket>, Failure> 
 
 /// The API's socket in the file system; the path is removed when it is dropped.
 pub(super) struct ApiSocket {
+    // INVARIANT: dropped before the socket is.
+    #[expect(dead_code, reason = "held to be dropped")]
+    path: SocketPath,
     pub(super) socket: UnixListener,
-    path: PathBuf,
-}
-
-impl Drop for ApiSocket {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(%error, path = %self.path.display(), "the socket stays in the file system");
-        }
-    }
 }
 
 /// Makes the folder of the store while there may be the right to, and gives it to the user that the

@@ -73,7 +73,7 @@ async fn run(prepared: Prepared, outside: Outside) -> Result<Exit, Failure> {
     let keeper = Keeper::new(Arc::clone(&live), prepared.source, prepared.seen, keeping);
     let ready = Arc::new(AtomicBool::new(true));
     let api_tls = prepared.api_tls.map(Arc::new);
-    let certificates = listeners.iter().filter_map(|listener| listener.tls()).chain(&api_tls);
+    let certificates = listeners.iter().filter_map(|listener| listener.door().tls()).chain(&api_tls);
     let handles = Handles {
         sessions: records.sessions.clone(),
         store: Some((Arc::clone(&records.store), records.writer.clone())),
