@@ -91,11 +91,23 @@ impl Admission {
     pub fn new(limits: &sections::Limits, descriptors: usize) -> Self {
         let affordable = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
         let connections = limits.connections.clamp(1, affordable.min(Semaphore::MAX_PERMITS));
-        let caps = Caps {
+        let mut caps = Caps {
             per_client: limits.connections_per_client,
             handshakes: limits.handshakes.clamp(1, affordable),
             handshakes_per_client: limits.handshakes_per_client,
         };
+        if connections < limits.connections {
+            // One client must not have them all, whatever its cap was meant to be a part of.
+            let share = (connections / 2).max(1);
+            caps.per_client = caps.per_client.min(share);
+            caps.handshakes_per_client = caps.handshakes_per_client.min(share);
+            tracing::warn!(
+                descriptors,
+                connections,
+                per_client = caps.per_client,
+                "too few descriptors for `limits.connections`: fewer connections are served at a time"
+            );
+        }
         Self {
             inner: Arc::new(Inner {
                 caps,
@@ -111,6 +123,11 @@ impl Admission {
     /// server runs.
     pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.inner.slots).acquire_owned().await.ok()
+    }
+
+    /// Room for one more connection, if there is some now.
+    pub fn slot_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.slots).try_acquire_owned().ok()
     }
 
     /// Takes a client in, unless a cap is reached. `chance` is a random number.
@@ -259,6 +276,24 @@ mod tests {
         assert_eq!(admission.handshakes(), 0);
         assert!(admission.inner.clients().is_empty());
         assert_eq!(admission.inner.slots.available_permits(), 8);
+    }
+
+    /// With 1,024 descriptors one client could hold all 496 tunnels that they are enough for.
+    #[test]
+    fn one_client_does_not_get_all_of_few_descriptors() {
+        let admission = Admission::new(&sections::Limits::default(), 1_024);
+        let mut places = Vec::new();
+        let full = loop {
+            let slot = admission.slot_now().expect("room for others");
+            match admission.admit(HOME, slot, u32::MAX) {
+                Ok(mut place) => {
+                    place.settle();
+                    places.push(place);
+                }
+                Err(full) => break full,
+            }
+        };
+        assert_eq!((full, places.len()), (Full::Client, 248));
     }
 
     #[test]

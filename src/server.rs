@@ -19,6 +19,7 @@ use crate::limits::count;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::future::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +35,8 @@ pub struct Stop {
 
 /// How long cut connections have to hand in their records.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long it is not said again that connections wait for room.
+const QUIET: Duration = Duration::from_secs(60);
 /// How long the accept loop waits for a descriptor before it looks again.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// Looks without a free descriptor after which waiting clients are closed, one each look.
@@ -69,7 +72,7 @@ pub async fn run(listeners: Vec<Arc<Listener>>, road: Arc<Road>, stop: Stop) {
 async fn accept(road: Arc<Road>, listener: Arc<Listener>, tasks: TaskTracker, stop: Stop) {
     let mut dice = Dice::new();
     let mut reserve = bind::Reserve::new();
-    let mut starving = 0;
+    let (mut starving, mut told) = (0, None);
     loop {
         let Some(accepted) = stop.gently.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
@@ -78,9 +81,18 @@ async fn accept(road: Arc<Road>, listener: Arc<Listener>, tasks: TaskTracker, st
                 let client = connection::client_address(peer);
                 // Only now: a slot held while nobody comes would be one that other listeners lack. Without
                 // room this one connection waits here, and the others in the kernel's queue.
-                let Some(Some(slot)) = stop.gently.run_until_cancelled(road.admission.slot()).await else {
-                    return;
+                let slot = match road.admission.slot_now() {
+                    Some(slot) => Some(slot),
+                    None => {
+                        if told.is_none_or(|told: Instant| told.elapsed() > QUIET) {
+                            told = Some(Instant::now());
+                            let listener = listener.door().name();
+                            tracing::warn!(%listener, "as many connections as there may be: others wait");
+                        }
+                        stop.gently.run_until_cancelled(road.admission.slot()).await.flatten()
+                    }
                 };
+                let Some(slot) = slot else { return };
                 match road.admission.admit(client.ip(), slot, dice.roll()) {
                     Ok(place) => {
                         let arrival = Arrival::new(stream, client, Arc::clone(listener.door()), place);

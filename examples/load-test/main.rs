@@ -153,6 +153,9 @@ fn main() -> ExitCode {
             if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(error) => {
+            if args.json {
+                anstream::println!("{}", serde_json::json!({ "error": error.to_string() }));
+            }
             anstream::eprintln!("load-test: {error}");
             ExitCode::from(1)
         }
@@ -176,6 +179,9 @@ fn run(args: &Args) -> Result<Report, Box<dyn std::error::Error>> {
         )
         .into());
     }
+    if let Some(pid) = args.pid.filter(|&pid| server::Cost::of(Some(pid)).is_none()) {
+        return Err(format!("there is no process {pid}, or it may not be looked at; mend `--pid`").into());
+    }
     let started = args.proxy.is_none().then(|| server::Started::start(args)).transpose()?;
     let address = args.proxy.or_else(|| started.as_ref().map(server::Started::address));
     let address = address.ok_or("there is no server")?;
@@ -196,6 +202,14 @@ fn run(args: &Args) -> Result<Report, Box<dyn std::error::Error>> {
             }
         };
         let late = |_| format!("not done after {}; give a longer `--deadline`", args.deadline);
-        tokio::time::timeout(deadline, work).await.map_err(late)?.map_err(Into::into)
+        let report: std::io::Result<Report> = tokio::time::timeout(deadline, work).await.map_err(late)?;
+        let report = report?;
+        match report.first_failure() {
+            // Figures of nothing say nothing.
+            Some(first) if report.failures() >= u64::from(args.connections) => {
+                Err(format!("nothing came through {address}: {first}").into())
+            }
+            _ => Ok(report),
+        }
     })
 }

@@ -29,7 +29,9 @@ pub fn note(times: &mut Times, taken: Duration) {
 #[derive(Debug, Default)]
 pub struct Report {
     figures: Vec<(&'static str, Value, String)>,
+    bars: String,
     failures: u64,
+    first: Option<String>,
 }
 
 impl Report {
@@ -43,6 +45,7 @@ impl Report {
     /// Adds the failures, with the first of them in words.
     pub fn failed(&mut self, count: u64, first: Option<String>) {
         self.failures += count;
+        self.first = self.first.take().or_else(|| first.clone());
         let text = match first {
             Some(first) => format!("{count}; the first: {first}"),
             None => count.to_string(),
@@ -57,8 +60,12 @@ impl Report {
         let (p50, p90, p99, max) = (at(0.5), at(0.9), at(0.99), ms(times.max()));
         let text =
             format!("p50 {p50:.3}  p90 {p90:.3}  p99 {p99:.3}  max {max:.3} ms  ({} times)", times.len());
-        let value =
-            json!({ "count": times.len(), "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "max_ms": max });
+        let buckets: Vec<Value> =
+            buckets(times).map(|(to, count)| json!({ "to_ms": ms(to), "count": count })).collect();
+        let value = json!({
+            "count": times.len(), "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "max_ms": max, "histogram": buckets
+        });
+        self.bars.push_str(&bars(name, times));
         self.figures.push((name, value, text));
     }
 
@@ -91,16 +98,55 @@ impl Report {
             // Writing to a string does not fail.
             let _infallible = writeln!(text, "{:width$}  {}", name.replace('_', " "), shown.trim_end());
         }
+        text.push_str(&self.bars);
         text.trim_end().into()
     }
 
     /// For programs.
     pub fn json(&self) -> String {
-        let figures: Map<String, Value> =
+        let mut figures: Map<String, Value> =
             self.figures.iter().map(|(name, value, _)| ((*name).into(), value.clone())).collect();
+        if let Some(first) = &self.first {
+            figures.insert("first_failure".into(), json!(first));
+        }
         Value::Object(figures).to_string()
     }
+
+    /// What went wrong first.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
 }
+
+/// How many times there were up to each power of two of microseconds, from the first to the last
+/// that has some.
+fn buckets(times: &Times) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let power = |us: u64| us.max(1).next_power_of_two().trailing_zeros();
+    let powers = (!times.is_empty()).then(|| power(times.min())..=power(times.max()));
+    powers.into_iter().flatten().map(|power| {
+        let (to, from) = (1u64 << power, if power == 0 { 0 } else { (1u64 << (power - 1)) + 1 });
+        (to, times.count_between(from, to))
+    })
+}
+
+/// The same for people.
+fn bars(name: &str, times: &Times) -> String {
+    let most = buckets(times).map(|(_, count)| count).max().unwrap_or(0).max(1);
+    let mut text = String::new();
+    if !times.is_empty() {
+        text = format!("\n{}\n", name.replace('_', " "));
+    }
+    for (to, count) in buckets(times) {
+        let length = usize::try_from(count * LONGEST_BAR / most).unwrap_or(0);
+        // Writing to a string does not fail.
+        let _infallible =
+            writeln!(text, "  to {:>9.3} ms  {count:>9}  {}", to as f64 / 1000.0, "#".repeat(length));
+    }
+    text
+}
+
+/// Characters of the bar of the fullest bucket.
+const LONGEST_BAR: u64 = 40;
 
 /// A bar on standard error; hidden where that is no terminal.
 pub fn bar(length: u64, what: &'static str) -> ProgressBar {

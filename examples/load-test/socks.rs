@@ -46,9 +46,16 @@ impl Proxy {
         let mut chosen = [0; 2];
         stream.read_exact(&mut chosen).await?;
         if chosen != [5, if self.login.is_some() { 2 } else { 0 }] {
-            return Err(Error::other(
-                "the server offers no method that fits; give `--user` and `--password`",
-            ));
+            return Err(Error::other(match (chosen, self.login.is_some()) {
+                ([5, 0xff], false) => {
+                    "the server takes no client without a method: its policy blocks this one, or wants `--user` \
+                     and `--password`"
+                }
+                ([5, 0xff], true) => {
+                    "the server takes no password from this client: its policy blocks it, or asks for none"
+                }
+                _ => "the server speaks no SOCKS5",
+            }));
         }
         if let Some((user, password)) = &self.login {
             let mut request = vec![1];

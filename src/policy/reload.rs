@@ -1,9 +1,10 @@
 //! The one task that changes the policy in force: asked by the API, by SIGHUP, or by a changed
 //! file. Compiles off the road; what does not compile changes nothing.
 
-use super::{LivePolicy, Loaded, PolicySource, Rejected, Seen, Watch};
+use super::{LivePolicy, Loaded, PolicySource, Rejected, Seen, Watch, host};
 use rustsocks_compiler::{Digest, Policy};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -104,6 +105,8 @@ pub struct Keeper {
     source: Arc<PolicySource>,
     keeping: Arc<Keeping>,
     seen: Seen,
+    /// Those of this host when the policy was last loaded: `@self`.
+    addresses: Vec<IpAddr>,
     asks: mpsc::Receiver<Ask>,
     handle: ReloadHandle,
 }
@@ -113,7 +116,8 @@ impl Keeper {
     pub fn new(live: Arc<LivePolicy>, source: PolicySource, seen: Seen, keeping: Keeping) -> Self {
         let (sender, asks) = mpsc::channel(8);
         let handle = ReloadHandle { asks: sender };
-        Self { live, source: Arc::new(source), keeping: Arc::new(keeping), seen, asks, handle }
+        let addresses = host::addresses();
+        Self { live, source: Arc::new(source), keeping: Arc::new(keeping), seen, addresses, asks, handle }
     }
 
     /// For those who ask.
@@ -158,11 +162,15 @@ impl Keeper {
 
     async fn has_changed(&self) -> bool {
         let seen = self.seen.clone();
-        let look = move || seen.iter().any(|(path, stamp)| *stamp != stamp.again(path));
+        let before = self.addresses.clone();
+        let look = move || {
+            seen.iter().any(|(path, stamp)| *stamp != stamp.again(path)) || host::addresses() != before
+        };
         tokio::task::spawn_blocking(look).await.unwrap_or(true)
     }
 
     async fn reload(&mut self, trigger: Trigger) -> Result<Reloaded, ReloadError> {
+        self.addresses = host::addresses();
         let (source, keeping, before) = (self.source.clone(), self.keeping.clone(), self.live.load());
         let work = move || {
             let (loaded, seen) = source.load(Some(&before));

@@ -2,7 +2,8 @@
 //! symbolic link set anew (as Kubernetes does).
 //!
 //! Only says "look again"; whether anything has changed is told by stamps. So a lost or a
-//! superfluous event does no harm, and a slow look round finds what no event told of.
+//! superfluous event does no harm, and a slow look round finds what no event told of: also that this
+//! host has other addresses than before.
 
 use super::Seen;
 use notify_debouncer_full::notify::event::{AccessKind, ModifyKind};

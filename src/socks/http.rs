@@ -35,17 +35,36 @@ pub fn request(bytes: &[u8]) -> Parsed<Connect> {
     if end > LONGEST_HEAD {
         return Err(WireError::TooLong);
     }
-    let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| WireError::Malformed)?;
-    let mut lines = head.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let ask = request_line(lines.next().unwrap_or_default())?;
-    let mut credentials = None;
+    let head = bytes.get(..end).unwrap_or_default();
+    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let (ask, needs_host) = request_line(lines.next().unwrap_or_default())?;
+    let (mut credentials, mut hosts) = (None, 0);
     for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or(WireError::Malformed)?;
-        if name.eq_ignore_ascii_case("proxy-authorization") && credentials.is_none() {
-            credentials = Some(basic(value.trim()).ok_or(WireError::Malformed)?);
+        let (name, value) = field(line).ok_or(WireError::Malformed)?;
+        if name.eq_ignore_ascii_case(b"host") {
+            hosts += 1;
+        } else if name.eq_ignore_ascii_case(b"proxy-authorization") && credentials.is_none() {
+            // Whoever shows nothing that can be understood has shown nothing: it is asked again where it must.
+            credentials = std::str::from_utf8(value).ok().and_then(basic);
         }
     }
+    // RFC 9112 §3.2.
+    if hosts > 1 || (needs_host && hosts == 0) {
+        return Err(WireError::Malformed);
+    }
     Ok(Some((Connect { ask, credentials }, end)))
+}
+
+/// Name and value of a header (RFC 9110 §5, RFC 9112 §5): nothing between the name and its colon, no
+/// control character in the value, and any byte above ASCII.
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = line.split_at_checked(line.iter().position(|&byte| byte == b':')?)?;
+    let value = value.get(1..).unwrap_or_default();
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_sound = !name.is_empty()
+        && name.iter().all(is_token)
+        && value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control());
+    is_sound.then(|| (name, value.trim_ascii()))
 }
 
 const CONNECT: &[u8] = b"CONNECT";
@@ -63,7 +82,9 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-fn request_line(line: &str) -> Result<Ask, WireError> {
+/// The target, and whether a `Host` header is due.
+fn request_line(line: &[u8]) -> Result<(Ask, bool), WireError> {
+    let line = std::str::from_utf8(line).map_err(|_| WireError::Malformed)?;
     let mut words = line.split(' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -84,7 +105,8 @@ fn request_line(line: &str) -> Result<Ask, WireError> {
     if host.contains(':') && !host.starts_with('[') {
         return Err(WireError::Malformed);
     }
-    Ok(Ask { command: Command::Connect, host: Host::from_bytes(host.as_bytes())?, port })
+    let ask = Ask { command: Command::Connect, host: Host::from_bytes(host.as_bytes())?, port };
+    Ok((ask, version == "HTTP/1.1"))
 }
 
 fn basic(value: &str) -> Option<Credentials> {
@@ -136,6 +158,11 @@ pub fn reply(reply: Reply) -> Vec<u8> {
              Content-Length: 0\r\nConnection: close\r\n\r\n"
         )
         .into_bytes(),
+        // RFC 9110 §15.5.6.
+        Reply::CommandNotSupported => format!(
+            "HTTP/1.1 {status} {reason}\r\nAllow: CONNECT\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .into_bytes(),
         _ => format!("HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             .into_bytes(),
     }
@@ -151,7 +178,7 @@ mod tests {
         for (head, host) in [
             ("CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n", "example.com"),
             ("CONNECT [2001:db8::1]:443 HTTP/1.0\r\n\r\n", "2001:db8::1"),
-            ("CONNECT 0x7f.1:443 HTTP/1.1\n\n", "127.0.0.1"),
+            ("CONNECT 0x7f.1:443 HTTP/1.1\nhOST:\n\n", "127.0.0.1"),
         ] {
             let (connect, taken) = every_prefix_waits(head.as_bytes(), request);
             assert_eq!((connect.ask.host.to_string().as_str(), connect.ask.port), (host, 443));
@@ -161,13 +188,38 @@ mod tests {
 
     #[test]
     fn credentials_are_read() {
-        let head = b"CONNECT a:1 HTTP/1.1\r\nproxy-authorization: Basic YWxpY2U6cDp3\r\n\r\n";
+        let head = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nproxy-authorization: Basic YWxpY2U6cDp3\r\n\r\n";
         let (connect, _) = every_prefix_waits(head, request);
         let who = connect.credentials.unwrap();
         assert_eq!((who.user.as_slice(), who.password.as_slice()), (&b"alice"[..], &b"p:w"[..]));
-        for bad in ["Bearer x", "Basic", "Basic !!", "Basic OnB3", "Basic YQBiOmM="] {
-            let head = format!("CONNECT a:1 HTTP/1.1\r\nProxy-Authorization: {bad}\r\n\r\n");
-            assert_eq!(refused(head.as_bytes(), request), WireError::Malformed, "{bad}");
+        // These show nobody.
+        for none in ["Bearer x", "Basic", "Basic !!", "Basic OnB3", "Basic YQBiOmM=", "Basic YWJj"] {
+            let head = format!("CONNECT a:1 HTTP/1.0\r\nProxy-Authorization: {none}\r\n\r\n");
+            assert_eq!(every_prefix_waits(head.as_bytes(), request).0.credentials, None, "{none}");
+        }
+    }
+
+    #[test]
+    fn headers_are_held_to_their_grammar() {
+        for good in ["User-Agent: K\u{f6}ln\t\u{ff}", "X-Empty:", "!#$%&'*+-.^_`|~9: x"] {
+            let head = format!("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n{good}\r\n\r\n");
+            every_prefix_waits(head.as_bytes(), request);
+        }
+        let latin = b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nUser-Agent: K\xf6ln\r\n\r\n";
+        every_prefix_waits(latin, request);
+        for bad in [
+            "X: y",
+            "Host: a\r\nHost: a",
+            "Host: a\r\nhost: b",
+            "Host : a",
+            "Host: a\r\n: x",
+            "Host: a\r\nX Y: x",
+            "Host: a\r\n folded: x",
+            "Host: a\r\nX: a\0b",
+            "Host: a\r\nX: a\rb",
+        ] {
+            let head = format!("CONNECT a:1 HTTP/1.1\r\n{bad}\r\n\r\n");
+            assert_eq!(refused(head.as_bytes(), request), WireError::Malformed, "{bad:?}");
         }
     }
 
@@ -194,6 +246,9 @@ mod tests {
     fn what_a_browser_shows() {
         assert_eq!(reply(Reply::Succeeded), b"HTTP/1.1 200 Connection established\r\n\r\n");
         assert!(reply(Reply::NotAllowed).starts_with(b"HTTP/1.1 403 "));
+        assert!(
+            String::from_utf8(reply(Reply::CommandNotSupported)).unwrap().contains("\r\nAllow: CONNECT\r\n")
+        );
         assert!(String::from_utf8(reply(Reply::AuthenticationRequired)).unwrap().contains("Basic realm="));
     }
 }

@@ -254,3 +254,25 @@ const NONE: &str = "0000000000000000";
 const CAP_SETPCAP: u64 = 1 << 8;
 /// CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, KILL, SETGID, SETUID, AUDIT_WRITE.
 const HELPER_KEEPS: u64 = 0xef | 1 << 29;
+
+/// A socket in the file system stayed root's, so that nobody but root could connect, and the server
+/// could not remove it.
+#[test]
+fn a_socket_in_the_file_system_belongs_to_the_user_that_serves() {
+    if !is_root() {
+        return;
+    }
+    let (services, nobody) = (services(), User::from_name(NOBODY).unwrap().unwrap());
+    let folder = open_folder();
+    std::os::unix::fs::chown(folder.path(), Some(nobody.uid.as_raw()), None).unwrap();
+    let path = folder.path().join("socks.sock");
+    let mut server = start(&services, |command| {
+        command.arg("--listen").arg(format!("unix:{}", path.display()));
+    });
+    let meta = std::fs::metadata(&path).unwrap();
+    assert_eq!((meta.uid(), meta.gid()), (nobody.uid.as_raw(), nobody.gid.as_raw()));
+    assert_eq!(meta.mode() & 0o777, 0o660);
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!path.exists());
+}

@@ -28,6 +28,8 @@ fn the_load_tool_loads_a_server_that_it_is_told_of() {
         "{hold}"
     );
     assert!(hold["server_cpu"].is_number(), "{hold}");
+    let counts = hold["round_trip"]["histogram"].as_array().unwrap().iter();
+    assert_eq!(counts.map(|bucket| bucket["count"].as_u64().unwrap()).sum::<u64>(), 120, "{hold}");
     let bulk = load_test(
         &[&here[..], &["--mode", "bulk", "-n", "2", "--bytes", "1MiB", "--direction", "both"]].concat(),
     );
@@ -67,4 +69,23 @@ fn a_server_that_does_not_serve_is_not_compared() {
     let said = run(command(tool()).args(["--beside", "gone=false {port}", "--only", "latency"]));
     assert_eq!(said.code(), 1, "{said:?}");
     assert!(said.err.contains("false does not serve on 127.0.0.1"), "{said:?}");
+}
+
+/// A server that is not there, or lets nobody in, gave a table of zeros.
+#[test]
+fn the_load_tool_says_why_nothing_comes_through() {
+    let said = |arguments: &[&str]| run(command(tool()).args(["-n", "3", "--rounds", "1"]).args(arguments));
+    let dead = std::net::TcpListener::bind("127.88.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for mode in ["hold", "churn"] {
+        let told = said(&["--proxy", &dead, "--mode", mode, "--json"]);
+        assert_eq!(told.code(), 1, "{told:?}");
+        let json: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        assert!(json["error"].as_str().unwrap().contains("refused"), "{told:?}");
+        assert!(told.err.contains(&dead), "{told:?}");
+    }
+    let shut = Daemon::start("policy 1\nclient block all { from: any }\n");
+    let told = said(&["--proxy", &shut.socks().to_string()]);
+    assert!(told.code() == 1 && told.err.contains("policy"), "{told:?}");
+    let told = said(&["--pid", "4194999"]);
+    assert!(told.code() == 1 && told.err.contains("4194999") && told.err.contains("`--pid`"), "{told:?}");
 }

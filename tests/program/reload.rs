@@ -168,3 +168,20 @@ fn a_folder_that_is_replaced_an_include_and_a_list_are_followed() {
         });
     }
 }
+
+/// The watcher told the log of each event, at the level `trace`; with the log in the folder of the policy
+/// each line was an event, and so for ever.
+#[test]
+fn what_is_written_beside_the_policy_is_not_logged() {
+    let daemon = Daemon::start_with(PASS, |command| {
+        command.args(["--set", "log.level=trace"]);
+    });
+    for line in 0..10 {
+        std::fs::write(daemon.dir().join("a.log"), format!("{line}\n")).unwrap();
+    }
+    let before = in_force(&daemon);
+    std::fs::write(daemon.policy(), PASS_TOO).unwrap();
+    another(&daemon, &before);
+    assert!(!daemon.log().contains("inotify"), "{}", daemon.log());
+    assert!(daemon.log().contains("another policy is in force"), "{}", daemon.log());
+}

@@ -174,3 +174,24 @@ fn a_wrong_setting_is_told_in_one_sentence_with_the_remedy() {
     assert_eq!(said.code(), 78);
     assert!(said.err.contains("did you mean `RUSTSOCKS_API_LISTEN`?"), "{said:?}");
 }
+
+#[test]
+fn a_list_and_what_would_serve_nobody_are_told_in_words() {
+    for (set, words) in [
+        ("resolver.servers=1.2.3.4", ["192.0.2.53:53", "commas"]),
+        ("timeouts.handshake=0s", ["`timeouts.handshake`", "1ms"]),
+        ("listeners=[(name: \"main\", protocols: [])]", ["speaks no protocol", "`socks5`"]),
+    ] {
+        let said = settings(|command| {
+            command.args(["--set", set]);
+        });
+        assert_eq!(said.code(), 78, "{said:?}");
+        for word in words {
+            assert!(said.err.contains(word), "{set}: no {word} in {said:?}");
+        }
+    }
+    let said = settings(|command| {
+        command.args(["--changed", "--set", "resolver.servers=1.2.3.4:53, [2001:db8::1]:53"]);
+    });
+    assert!(said.code() == 0 && said.out.contains("2001:db8::1"), "{said:?}");
+}

@@ -336,3 +336,29 @@ fn the_reply_names_our_real_address() {
     let (_, peer) = listener.accept().unwrap();
     assert_eq!(reply, [&[5, 0, 0, 1, 127, 0, 0, 1][..], &peer.port().to_be_bytes()].concat()[..]);
 }
+
+/// Credentials that could not be understood were a bad request, and a wrong method was not told the right one.
+#[test]
+fn http_says_what_it_takes() {
+    let says = |policy: &str, head: &str| {
+        let proxy = Proxy::start(policy, |_| {});
+        let mut stream = proxy.client();
+        send(&mut stream, head.as_bytes());
+        String::from_utf8(rest(&mut stream)).unwrap()
+    };
+    let said = says(OPEN, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(said.starts_with("HTTP/1.1 405 ") && said.contains("\r\nAllow: CONNECT\r\n"), "{said}");
+    let users = "policy 1\nsocksmethod: password\nsocks pass all { user: any }\n";
+    let nobody = "policy 1\nsocks pass far { to: 192.0.2.1 }\n";
+    for shown in ["Bearer abc", "Basic YWJj", "nonsense"] {
+        let head = format!("CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: {shown}\r\n\r\n");
+        let said = says(users, &head);
+        assert!(
+            said.starts_with("HTTP/1.1 407 ") && said.contains("\r\nProxy-Authenticate: "),
+            "{shown}: {said}"
+        );
+        // Where nobody has to show anything, it is not looked at.
+        let said = says(nobody, &head);
+        assert!(said.starts_with("HTTP/1.1 403 "), "{shown}: {said}");
+    }
+}
