@@ -98,7 +98,7 @@ impl Admission {
         };
         if connections < limits.connections {
             // One client must not have them all, whatever its cap was meant to be a part of.
-            let share = (connections / 2).max(1);
+            let share = (connections * 3 / 4).max(1);
             caps.per_client = caps.per_client.min(share);
             caps.handshakes_per_client = caps.handshakes_per_client.min(share);
             tracing::warn!(
@@ -293,7 +293,7 @@ mod tests {
                 Err(full) => break full,
             }
         };
-        assert_eq!((full, places.len()), (Full::Client, 248));
+        assert_eq!((full, places.len()), (Full::Client, 372));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The client side of SOCKS5, as plain as can be.
 
 use crate::tls::{Stream, Tls};
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,7 +44,12 @@ impl Proxy {
         stream.write_all(&[5, 1, if self.login.is_some() { 2 } else { 0 }]).await?;
         stream.flush().await?;
         let mut chosen = [0; 2];
-        stream.read_exact(&mut chosen).await?;
+        stream.read_exact(&mut chosen).await.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => Error::other(
+                "the server hangs up: its policy blocks this client, it is full, or it speaks no SOCKS5",
+            ),
+            _ => error,
+        })?;
         if chosen != [5, if self.login.is_some() { 2 } else { 0 }] {
             return Err(Error::other(match (chosen, self.login.is_some()) {
                 ([5, 0xff], false) => {

@@ -83,9 +83,11 @@ fn the_load_tool_says_why_nothing_comes_through() {
         assert!(json["error"].as_str().unwrap().contains("refused"), "{told:?}");
         assert!(told.err.contains(&dead), "{told:?}");
     }
-    let shut = Daemon::start("policy 1\nclient block all { from: any }\n");
-    let told = said(&["--proxy", &shut.socks().to_string()]);
-    assert!(told.code() == 1 && told.err.contains("policy"), "{told:?}");
+    for policy in ["policy 1\nclient block all { from: any }\n", "policy 1\ndefault block\n"] {
+        let shut = Daemon::start(policy);
+        let told = said(&["--proxy", &shut.socks().to_string()]);
+        assert!(told.code() == 1 && told.err.contains("its policy blocks"), "{told:?}");
+    }
     let told = said(&["--pid", "4194999"]);
     assert!(told.code() == 1 && told.err.contains("4194999") && told.err.contains("`--pid`"), "{told:?}");
 }

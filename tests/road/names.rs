@@ -2,7 +2,7 @@
 
 use crate::dns::Server;
 use crate::proxy::{Proxy, receive, request, request_name, send};
-use crate::support::Target;
+use crate::support::{Target, wait_for};
 use rustsocks::session::CloseReason;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
@@ -173,8 +173,14 @@ fn a_name_that_is_blocked_is_never_looked_up() {
 
 #[test]
 fn the_next_address_is_tried_after_a_refusal() {
-    let target = Target::echo("127.0.0.3:0");
     let (closed, open): (IpAddr, IpAddr) = ([127, 0, 0, 2].into(), [127, 0, 0, 3].into());
+    // The same port of the other address is held, so that nobody listens there meanwhile.
+    let (target, _held) = wait_for("a port of both addresses", || {
+        let target = Target::echo("127.0.0.3:0");
+        let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).ok()?;
+        held.bind(&SocketAddr::new(closed, target.address.port()).into()).ok()?;
+        Some((target, held))
+    });
     let dns = Server::start(move |_, _| vec![closed, open]);
     let proxy =
         Proxy::start("policy 1\ndefault pass\n", |settings| settings.resolver.servers = vec![dns.address]);
