@@ -63,7 +63,9 @@ impl Sample {
             listener: request.listener.clone().unwrap_or_else(|| "main".into()),
             time: request.time.unwrap_or(USUAL_TIME),
             certificate: request.certificate.clone(),
-            client_method: client_method(&method, &request.certificate),
+            client_method: request
+                .client_method
+                .unwrap_or_else(|| client_method(&method, &request.certificate)),
             principal: Principal::new(request.user.clone(), request.groups.clone()),
             method,
             command: request.command.unwrap_or(Command::Connect),

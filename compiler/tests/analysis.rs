@@ -242,6 +242,7 @@ impl Draw {
             port: Some(pick(&[80, 443, 22, 9999], port)),
             command: Some(kind.0),
             method: Some(MethodSpec { method, service: service.map(Into::into) }),
+            client_method: None,
             proxy_protocol: Some(kind.1),
             listener: Some(pick(&["main", "lan", "dmz"], listener).into()),
             certificate: pick(&certs, cert).iter().map(|&name| name.into()).collect(),

@@ -76,3 +76,23 @@ test \"brackets\" {
         assert_eq!(decision.rule(), one.outcome.rule, "{place}");
     }
 }
+
+#[test]
+fn a_case_says_both_methods() {
+    let loaded = load_text(
+        "socksmethod: gssapi
+clientmethod: certificate
+client pass known { clientmethod: certificate }
+socks pass both { socksmethod: gssapi  to: any }
+test \"methods\" {
+    pass both { user: alice  socksmethod: gssapi  clientmethod: certificate  to: example.com }
+    pass both { user: alice  clientmethod: certificate  socksmethod: gssapi  to: example.com }
+    block { user: alice  socksmethod: gssapi  clientmethod: none  to: example.com }
+    pass known { clientmethod: certificate }
+    block { user: alice  clientmethod: certificate  to: example.com }
+}
+",
+    );
+    let model = loaded.model.as_ref().unwrap_or_else(|| panic!("{}", render(&loaded)));
+    assert!(promise::broken(model).is_empty(), "{:#?}", promise::broken(model));
+}

@@ -65,16 +65,13 @@ impl Words {
             port: port.flatten().or(self.port),
             command: self.command.as_deref().map(command).transpose()?,
             method: self.method.as_deref().map(method).transpose()?,
+            client_method: self.client_method.as_deref().map(method).transpose()?.map(|spec| spec.method),
             proxy_protocol: self.proxy_protocol.as_deref().map(protocol).transpose()?,
             listener: self.listener.as_deref().map(Into::into),
             certificate: self.certificate.iter().map(|name| name.as_str().into()).collect(),
             time: self.time.as_deref().map(|text| time(text, &model.host.zone)).transpose()?,
         };
-        let mut sample = Sample::unresolved(model, &request);
-        if let Some(text) = &self.client_method {
-            sample.client_method = method(text)?.method;
-        }
-        Ok(sample)
+        Ok(Sample::unresolved(model, &request))
     }
 }
 

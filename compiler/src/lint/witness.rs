@@ -120,6 +120,7 @@ impl Sample {
             port: Some(self.port),
             command: Some(self.command),
             method: Some(MethodSpec { method: self.method, service: self.service.clone() }),
+            client_method: None,
             proxy_protocol: Some(self.proxy_protocol),
             listener: Some(self.listener.clone()),
             certificate: self.certificate.clone(),

@@ -1,7 +1,7 @@
 //! What a policy promises of itself: `test` cases, `never` and `always`.
 
 use super::{Conditions, Host, Timestamp, Verdict};
-use crate::request::{Command, MethodSpec, ProxyProtocol};
+use crate::request::{Command, Method, MethodSpec, ProxyProtocol};
 use crate::source::Span;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct SampleRequest {
     pub command: Option<Command>,
     /// If not said: the first `socksmethod` that gives a user where there is one, else `none`.
     pub method: Option<MethodSpec>,
+    /// How the client was known at accept; if not said: as the method and the certificate have it.
+    pub client_method: Option<Method>,
     /// `socks5` if not said.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// `main` if not said.

@@ -4,7 +4,7 @@ use super::keys::{Place, Role};
 use super::rule::{COMMANDS, PROXY_PROTOCOLS, protocol, proxy_protocol};
 use super::{Resolver, silent};
 use crate::model::{Case, Host, Invariant, InvariantKind, SampleRequest, Stage, TestBlock};
-use crate::request::{Command, Protocol};
+use crate::request::{Command, Method, MethodSpec, Protocol};
 use crate::source::Span;
 use crate::syntax::ast::{self, Entry, Word};
 use std::net::IpAddr;
@@ -61,6 +61,12 @@ impl<'a> Resolver<'a> {
             }
             self.fact(&mut request, entry);
         }
+        // A client that has shown itself at the door by nothing else asks by the same method.
+        let fits = |method: &Method| request.user.is_none() || method.names_a_user();
+        if request.method.is_none() {
+            let method = request.client_method.filter(fits);
+            request.method = method.map(|method| MethodSpec { method, service: None });
+        }
         Some(Case { verdict: verdict?, rule, request, span: case.span })
     }
 
@@ -90,7 +96,9 @@ impl<'a> Resolver<'a> {
             "from" => request.from = self.sample_address(first),
             "group" => request.groups = words.iter().map(|word| (*word.text).into()).collect(),
             "listen" => request.listener = self.listeners(one).into_iter().next(),
-            "clientmethod" => request.method = self.methods(Stage::Client, one).into_iter().next(),
+            "clientmethod" => {
+                request.client_method = self.methods(Stage::Client, one).first().map(|spec| spec.method);
+            }
             "socksmethod" => request.method = self.methods(Stage::Socks, one).into_iter().next(),
             "port" => request.port = self.sample_port(first),
             "protocol" => {
