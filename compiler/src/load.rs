@@ -76,6 +76,9 @@ fn load_within(
         syntax::characters(file, &text, &mut found);
     }
     found.iter_mut().for_each(Diagnostic::cut);
+    if !found.iter().any(|one| one.level == Level::Error) {
+        found.extend(crate::compile::excess(&resolved.model));
+    }
     found.sort_by_key(|one| (one.primary.span.file, one.primary.span.start, one.primary.span.end));
     let wrong = found.iter().any(|one| one.level == Level::Error);
     let model = (!wrong).then(|| Arc::new(resolved.model));

@@ -5,9 +5,10 @@
 //! makes a condition [`Truth::Unknown`] (Kleene's strong logic).
 
 use crate::decision::{Answer, Decision};
+use crate::hash::HashMap;
 use crate::model::{
-    Builtin, Conditions, Model, NamedSet, Rule, RuleId, SetBody, SetExpr, SetItemKind, Stage, Term, Test,
-    UserItem, Verdict,
+    Builtin, Conditions, Model, NamedSet, Rule, RuleId, SetBody, SetExpr, SetId, SetItemKind, Stage, Term,
+    Test, UserItem, Verdict,
 };
 use crate::request::{Client, Command, Method, MethodSpec, Principal, ProxyProtocol, Request, Target};
 use std::cmp::Reverse;
@@ -279,14 +280,26 @@ fn is_user(model: &Model, item: &UserItem, who: &Principal) -> bool {
 /// Whether a target is in a set: one of the values fits, and none of those behind `except`.
 pub fn in_expr(model: &Model, expr: &SetExpr, target: Option<Target<'_>>) -> Truth {
     let Some(target) = target else { return Truth::Unknown };
-    let among = |items: &[crate::model::SetItem]| {
-        Truth::any(items.iter().map(|item| in_item(model, &item.kind, &target)))
-    };
-    Truth::all([among(&expr.include), !among(&expr.exclude)])
+    within_expr(model, expr, &target, &mut Memo::default())
 }
 
 /// Whether a target fits one value.
 pub fn in_item(model: &Model, item: &SetItemKind, target: &Target<'_>) -> Truth {
+    within_item(model, item, target, &mut Memo::default())
+}
+
+/// What is known of a target and the sets that others hold: each is looked at once.
+type Memo = HashMap<SetId, Truth>;
+
+fn within_expr(model: &Model, expr: &SetExpr, target: &Target<'_>, memo: &mut Memo) -> Truth {
+    let mut among = |items: &[crate::model::SetItem]| {
+        Truth::any(items.iter().map(|item| within_item(model, &item.kind, target, memo)))
+    };
+    let include = among(&expr.include);
+    Truth::all([include, !among(&expr.exclude)])
+}
+
+fn within_item(model: &Model, item: &SetItemKind, target: &Target<'_>, memo: &mut Memo) -> Truth {
     match item {
         SetItemKind::Any => Truth::True,
         SetItemKind::Builtin(set) => by_address(target, |address| in_builtin(model, *set, address)),
@@ -294,11 +307,18 @@ pub fn in_item(model: &Model, item: &SetItemKind, target: &Target<'_>) -> Truth 
         SetItemKind::Name(pattern) => target.name.is_some_and(|name| pattern.matches(name)).into(),
         SetItemKind::Named => target.name.is_some().into(),
         SetItemKind::Ported(inner, ports) => {
-            Truth::all([in_item(model, inner, target), ports.contains(target.port).into()])
+            Truth::all([within_item(model, inner, target, memo), ports.contains(target.port).into()])
         }
         SetItemKind::Range(range) => by_address(target, |address| range.contains(address)),
         SetItemKind::Set(id) => match model.set(*id) {
-            Some(NamedSet { body: SetBody::Expr(expr), .. }) => in_expr(model, expr, Some(*target)),
+            Some(NamedSet { body: SetBody::Expr(expr), .. }) => match memo.get(id) {
+                Some(&truth) => truth,
+                None => {
+                    let truth = within_expr(model, expr, target, memo);
+                    memo.insert(*id, truth);
+                    truth
+                }
+            },
             Some(NamedSet { body: SetBody::List(list), .. }) => Truth::any([
                 target.name.is_some_and(|name| list.name_line(name).is_some()).into(),
                 if list.has_addresses() {

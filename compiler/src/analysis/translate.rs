@@ -4,7 +4,7 @@ use super::cube::{Bag, Cube, Dim, subtract};
 use super::names::{LITERAL, Side};
 use super::set::{Range, Set};
 use super::space::{CLIENT_METHODS, NOBODY, STRANGER, Space, range};
-use crate::hash::HashMap;
+use crate::hash::{HashMap, HashSet};
 use crate::list::List;
 use crate::model::{
     Builtin, Conditions, Model, PortSet, Rule, SetBody, SetExpr, SetId, SetItem, SetItemKind, Stage, Term,
@@ -18,6 +18,10 @@ use std::sync::Arc;
 
 /// Cubes that the conditions of one rule may come to; with more it is known from below and above.
 const MAX_CUBES: usize = 1024;
+
+/// Pieces that may be looked at where sets within sets take out others; beyond it they are known
+/// from below and above.
+const SET_STEPS: usize = 100_000;
 
 /// Requests: those in one of the cubes, and in none of those excepted.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +68,10 @@ pub(crate) struct Translator<'s> {
     groups: HashMap<&'s str, Set>,
     builtins: HashMap<Builtin, Set>,
     sets: RefCell<HashMap<(SetId, bool), KnownSet>>,
+    /// How many sets with names are being made, one in the other.
+    depth: Cell<usize>,
+    /// Pieces that were looked at where sets within sets take out others.
+    steps: Cell<usize>,
     /// Whether something was met that is known from below and above only.
     vague: Cell<bool>,
 }
@@ -80,6 +88,8 @@ impl<'s> Translator<'s> {
             groups: model.groups.iter().map(|group| (&*group.name, users(&group.members))).collect(),
             builtins: Builtin::ALL.into_iter().map(builtin).collect(),
             sets: RefCell::default(),
+            depth: Cell::new(0),
+            steps: Cell::new(0),
             vague: Cell::new(false),
         }
     }
@@ -292,9 +302,29 @@ impl<'s> Translator<'s> {
         let cuts = exclude.cubes();
         let mut rest = Vec::new();
         for cube in include.cubes() {
-            rest.extend(subtract(cube, &cuts, &self.space.bounds, MAX_CUBES)?);
+            let room = MAX_CUBES.checked_sub(rest.len())?;
+            rest.extend(self.cut(cube, &cuts, room)?);
         }
         Some(Targets { names: Set::none(), addresses: Set::none(), rest })
+    }
+
+    /// What cuts leave of a cube; within sets with names there is a budget for all of them.
+    fn cut(&self, cube: Cube, cuts: &[Cube], room: usize) -> Option<Vec<Cube>> {
+        if self.depth.get() == 0 {
+            return subtract(cube, cuts, &self.space.bounds, room);
+        }
+        let mut pieces = vec![cube];
+        for cut in cuts {
+            let steps = self.steps.get() + pieces.len();
+            self.steps.set(steps);
+            if pieces.iter().any(|piece| piece.intersects(cut)) {
+                pieces = pieces.iter().flat_map(|piece| piece.minus(cut, &self.space.bounds)).collect();
+            }
+            if pieces.len() > room || steps > SET_STEPS {
+                return None;
+            }
+        }
+        Some(pieces)
     }
 
     fn items(&self, items: &[SetItem], side: Side) -> Option<Targets> {
@@ -319,7 +349,8 @@ impl<'s> Translator<'s> {
                 cubes.map(|cube| cube.and(Dim::Port, &ports)).filter(|cube| !cube.get(Dim::Port).is_none()),
             );
         }
-        (sum.rest.len() <= MAX_CUBES).then(|| sum.targets())
+        let targets = sum.targets();
+        (targets.rest.len() <= MAX_CUBES).then_some(targets)
     }
 
     fn item(&self, kind: &SetItemKind, side: Side, sum: &mut Sum) {
@@ -353,11 +384,14 @@ impl<'s> Translator<'s> {
         let (targets, vague) = match known {
             Some(known) => known,
             None => {
+                let body = &self.model.set(id)?.body;
                 let before = self.vague.replace(false);
-                let targets = match &self.model.set(id)?.body {
+                self.depth.set(self.depth.get() + 1);
+                let targets = match body {
                     SetBody::Expr(expr) => self.expr(expr, side),
                     SetBody::List(list) => Some(self.list(list, side)),
                 };
+                self.depth.set(self.depth.get() - 1);
                 let vague = self.vague.replace(before);
                 let known = (targets.map(Rc::new), vague);
                 self.sets.borrow_mut().insert(key, known.clone());
@@ -416,7 +450,12 @@ impl Sum {
         if self.any {
             return Targets { names: Set::All, addresses: Set::none(), rest: Vec::new() };
         }
-        Targets { names: Set::of(self.names), addresses: Set::of(self.addresses), rest: self.rest }
+        let mut rest = self.rest;
+        if rest.len() > 1 {
+            let mut seen = HashSet::default();
+            rest.retain(|cube| seen.insert(cube.clone()));
+        }
+        Targets { names: Set::of(self.names), addresses: Set::of(self.addresses), rest }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::tree::sets::{SetPool, SetRef};
 use crate::tree::space::{Dim, PLAIN};
 use crate::tree::walk::{Check, Forest};
 use std::cmp::Reverse;
+use std::rc::Rc;
 
 /// Rules of one stage in the order of their ranks.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ impl Item {
 pub(crate) struct Layout {
     /// Where the checks of a hash start; where two share one, the later has the next number.
     known: HashMap<u64, u32>,
+    /// Where the checks of parts start that are taken out, by their place, which they keep.
+    taken: HashMap<*const Part, (Rc<Part>, u32)>,
 }
 
 /// The items of a stage under one state of knowledge, by rank.
@@ -164,7 +167,14 @@ impl Layout {
         tests.sort_by_key(cost);
         checks.extend(tests);
         for other in &part.minus {
-            let checks_of = self.part(other, pool, forest);
+            let checks_of = match self.taken.get(&Rc::as_ptr(other)) {
+                Some(&(_, at)) => at,
+                None => {
+                    let at = self.part(other, pool, forest);
+                    self.taken.insert(Rc::as_ptr(other), (other.clone(), at));
+                    at
+                }
+            };
             checks.push(Check::Minus { checks: checks_of });
         }
         checks.push(Check::Done { certain: part.certain });

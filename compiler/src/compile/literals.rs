@@ -56,16 +56,7 @@ struct Literals {
 
 /// Makes the classifiers of a model.
 pub(crate) fn space(model: &Model) -> (Space, Index) {
-    let mut found = Literals {
-        from: Vec::new(),
-        to: Vec::new(),
-        names: Trie::new(),
-        ports: Vec::new(),
-        globs: HashMap::default(),
-        regexes: HashMap::default(),
-        sources: Vec::new(),
-        visited: HashSet::default(),
-    };
+    let mut found = Literals::new();
     let (mut services, mut listeners) = (Vec::new(), Vec::new());
     for term in terms(model) {
         match &term.test {
@@ -107,7 +98,47 @@ pub(crate) fn space(model: &Model) -> (Space, Index) {
     (space, Index { tokens, globs: found.globs, regexes: found.regexes, certs: HashMap::default() })
 }
 
+/// Classifiers of what the sets of a model hold, but for the automata: what tells how large sets
+/// become.
+pub(crate) fn space_of_sets(model: &Model) -> (Space, Index) {
+    let mut found = Literals::new();
+    for (at, _) in (0..).zip(&model.sets) {
+        for side in [Side::From, Side::To] {
+            found.item(model, &SetItemKind::Set(SetId(at)), side);
+        }
+    }
+    let (principals, tokens) = Principals::new(model, std::iter::empty());
+    let space = Space {
+        from: Addresses::new(found.from.iter()),
+        to: Addresses::new(found.to.iter()),
+        names: found.names.number(),
+        ports: Ports::new(found.ports),
+        methods: Methods::new(std::iter::empty()),
+        listeners: Vec::new(),
+        principals,
+        patterns: Patterns::default(),
+        zones: Vec::new(),
+        lists: Vec::new(),
+        certs: Vec::new(),
+        sets: SetPool::new().finish(),
+    };
+    (space, Index { tokens, globs: found.globs, regexes: found.regexes, certs: HashMap::default() })
+}
+
 impl Literals {
+    fn new() -> Self {
+        Self {
+            from: Vec::new(),
+            to: Vec::new(),
+            names: Trie::new(),
+            ports: Vec::new(),
+            globs: HashMap::default(),
+            regexes: HashMap::default(),
+            sources: Vec::new(),
+            visited: HashSet::default(),
+        }
+    }
+
     fn expr(&mut self, model: &Model, expr: &SetExpr, side: Side) {
         for item in expr.include.iter().chain(&expr.exclude) {
             let SetItem { kind, .. } = item;

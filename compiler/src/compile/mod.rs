@@ -4,6 +4,7 @@
 //! request with an address; one by a name that is not resolved; one whose target comes later; a
 //! client, with and without a name to come; and the client stage.
 
+mod bounds;
 mod cost;
 mod items;
 mod literals;
@@ -11,6 +12,7 @@ mod part;
 mod pivot;
 mod region;
 
+pub(crate) use bounds::excess;
 pub(crate) use items::Ranks;
 
 use crate::model::{Model, RuleId, Stage};

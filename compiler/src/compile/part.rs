@@ -11,7 +11,7 @@ use crate::tree::walk::Check;
 use std::rc::Rc;
 
 /// A box, further tests, and what is taken out.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     /// False: at best it is not known whether it holds.
     pub(crate) certain: bool,
@@ -21,12 +21,17 @@ pub(crate) struct Part {
     pub(crate) tests: Vec<Check>,
     /// None of these may hold.
     pub(crate) minus: Vec<Rc<Part>>,
+    /// Checks that a decision makes at worst for what is taken out.
+    pub(crate) taken: u64,
 }
+
+/// What two parts that say the same have in common.
+pub(crate) type Key = (bool, [SetRef; PLAIN], Vec<Check>, Vec<*const Part>);
 
 impl Part {
     /// Holds always.
     pub(crate) fn any() -> Self {
-        Self { certain: true, sets: [SetRef::ANY; PLAIN], tests: Vec::new(), minus: Vec::new() }
+        Self { certain: true, sets: [SetRef::ANY; PLAIN], tests: Vec::new(), minus: Vec::new(), taken: 0 }
     }
 
     /// Holds where a class is in a set.
@@ -50,8 +55,36 @@ impl Part {
 
     /// Holds where one of some parts does: what is not what none is.
     pub(crate) fn either(parts: Vec<Rc<Self>>) -> Self {
-        let neither = Self { minus: parts, ..Self::any() };
-        Self { minus: vec![Rc::new(neither)], ..Self::any() }
+        let taken = parts.iter().map(|part| part.weight()).fold(0, u64::saturating_add);
+        let neither = Self { minus: parts, taken, ..Self::any() };
+        let taken = neither.weight();
+        Self { minus: vec![Rc::new(neither)], taken, ..Self::any() }
+    }
+
+    /// Checks that a decision makes at worst.
+    pub(crate) fn weight(&self) -> u64 {
+        self.taken.saturating_add(1 + self.tests.len() as u64)
+    }
+
+    /// Parts with equal keys are equal; what they take out is compared by its place.
+    pub(crate) fn key(&self) -> Key {
+        (self.certain, self.sets, self.tests.clone(), self.minus.iter().map(Rc::as_ptr).collect())
+    }
+
+    /// The only dimension that it speaks of, if that is all it says.
+    pub(crate) fn single(&self) -> Option<(Dim, SetRef)> {
+        if !self.certain || !self.tests.is_empty() || !self.minus.is_empty() {
+            return None;
+        }
+        let mut bounds = Dim::ALL
+            .into_iter()
+            .take(PLAIN)
+            .map(|dim| (dim, self.set(dim)))
+            .filter(|&(_, set)| set != SetRef::ANY);
+        match (bounds.next(), bounds.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        }
     }
 
     /// The set of a dimension.
@@ -82,7 +115,9 @@ impl Part {
             }
         }
         self.tests.extend_from_slice(&other.tests);
-        self.minus.extend_from_slice(&other.minus);
+        for out in &other.minus {
+            self.take(out);
+        }
         true
     }
 
@@ -104,11 +139,25 @@ impl Part {
                 *own = pool.without(*own, set);
                 *own != SetRef::NONE
             }
+            // A box within the other has nothing left; where the classes are known both have a value.
+            (true, ..) if other.certain && self.is_within(pool, other) => false,
             _ => {
-                self.minus.push(other.clone());
+                self.take(other);
                 true
             }
         }
+    }
+
+    fn take(&mut self, out: &Rc<Self>) {
+        if !self.minus.iter().any(|one| Rc::ptr_eq(one, out)) {
+            self.taken = self.taken.saturating_add(out.weight());
+            self.minus.push(out.clone());
+        }
+    }
+
+    fn is_within(&self, pool: &mut SetPool, other: &Self) -> bool {
+        let mut sets = self.sets.iter().zip(&other.sets);
+        sets.all(|(&own, &set)| own == set || set == SetRef::ANY || pool.without(own, set) == SetRef::NONE)
     }
 }
 

@@ -2,8 +2,8 @@
 //! or a whole request tells.
 
 use super::literals::{Index, Side, is_small, tail};
-use super::part::{Part, product, subtract};
-use crate::hash::HashMap;
+use super::part::{Key, Part, product, subtract};
+use crate::hash::{HashMap, HashSet};
 use crate::model::{
     Builtin, Conditions, Model, NamePattern, PortSet, Rule, SetBody, SetExpr, SetId, SetItemKind, Term, Test,
     UserItem, Window,
@@ -17,6 +17,13 @@ use crate::tree::space::{Dim, Space, command_class, proxy_class};
 use crate::tree::walk::Check;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Steps that the sets of a policy may take where they hold each other: parts copied, and parts
+/// taken out of parts.
+const SET_STEPS: usize = 1 << 19;
+
+/// Checks that a decision may make for what one value of a set takes out.
+const MAX_TAKEN: u64 = 1 << 14;
 
 /// What is known of the principal.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -65,6 +72,11 @@ pub(crate) struct Regions<'a> {
     known: Known,
     sets: HashMap<(SetId, Side), Rc<[Part]>>,
     builtins: HashMap<(Builtin, Side), Rc<[Run]>>,
+    /// How many sets with names are being made, one in the other.
+    depth: usize,
+    steps: usize,
+    /// The set with which a budget ran out.
+    pub(crate) exceeded: Option<SetId>,
     /// The commands that a rule speaks of, by whether it names the two replies.
     commands: [Option<SetRef>; 4],
 }
@@ -78,6 +90,8 @@ struct Values {
     names: Vec<Run>,
     patterns: Vec<Run>,
     parts: Vec<Part>,
+    /// Those of the parts that came from other sets.
+    known: HashSet<Key>,
     ported: Vec<Values>,
     ports: HashMap<PortSet, usize>,
 }
@@ -99,6 +113,9 @@ impl<'a> Regions<'a> {
             known,
             sets: HashMap::default(),
             builtins: HashMap::default(),
+            depth: 0,
+            steps: 0,
+            exceeded: None,
             commands: [None; 4],
         }
     }
@@ -110,8 +127,8 @@ impl<'a> Regions<'a> {
             let set = self.commands(&rule.when);
             parts.retain_mut(|part| part.restrict(self.pool, Dim::Command, set));
         }
-        for except in &rule.except {
-            let out = self.conditions(except);
+        let out: Vec<Part> = rule.except.iter().flat_map(|except| self.conditions(except)).collect();
+        if !out.is_empty() {
             parts = subtract(self.pool, parts, out);
         }
         parts
@@ -319,6 +336,7 @@ impl<'a> Regions<'a> {
         let mut exclude = Values::default();
         expr.exclude.iter().for_each(|item| self.value(&item.kind, side, &mut exclude));
         let exclude = self.parts(exclude, side);
+        self.spend(include.len().saturating_mul(exclude.len()));
         subtract(self.pool, include, exclude)
     }
 
@@ -359,8 +377,31 @@ impl<'a> Regions<'a> {
             }
             (SetItemKind::Set(id), _) => {
                 let parts = self.named(*id, side);
-                values.parts.extend_from_slice(&parts);
+                self.spend(parts.iter().map(|part| 1 + part.minus.len()).sum());
+                self.nested(&parts, values);
             }
+        }
+    }
+
+    /// Adds the parts of a set to the values of another; plain ones join those of their kind.
+    fn nested(&self, parts: &[Part], values: &mut Values) {
+        for part in parts {
+            match part.single() {
+                Some((Dim::Name, set)) => values.names.extend_from_slice(self.pool.runs(set)),
+                Some((Dim::From | Dim::To, set)) => {
+                    values.by_address = true;
+                    values.addresses.extend_from_slice(self.pool.runs(set));
+                }
+                _ if values.known.insert(part.key()) => values.parts.push(part.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts steps of sets within sets; what a rule says by itself is as long as its text.
+    fn spend(&mut self, steps: usize) {
+        if self.depth > 0 {
+            self.steps = self.steps.saturating_add(steps);
         }
     }
 
@@ -406,12 +447,25 @@ impl<'a> Regions<'a> {
     }
 
     /// The parts of a set with a name, made once.
-    fn named(&mut self, id: SetId, side: Side) -> Rc<[Part]> {
+    pub(crate) fn named(&mut self, id: SetId, side: Side) -> Rc<[Part]> {
         if let Some(parts) = self.sets.get(&(id, side)) {
             return parts.clone();
         }
+        self.depth += 1;
+        let mut parts = self.body(id, side);
+        self.depth -= 1;
+        // Whoever asks for the bounds refuses such a policy; elsewhere it may hold, and never surely does.
+        if self.steps > SET_STEPS || parts.iter().any(|part| part.taken > MAX_TAKEN) {
+            self.exceeded.get_or_insert(id);
+            parts = [Part::unknown()].into();
+        }
+        self.sets.insert((id, side), parts.clone());
+        parts
+    }
+
+    fn body(&mut self, id: SetId, side: Side) -> Rc<[Part]> {
         let model = self.model;
-        let parts: Rc<[Part]> = match model.set(id).map(|set| &set.body) {
+        match model.set(id).map(|set| &set.body) {
             Some(SetBody::Expr(expr)) => self.expr(expr, side).into(),
             Some(SetBody::List(list)) if is_small(list) => {
                 let mut values = Values::default();
@@ -446,9 +500,7 @@ impl<'a> Regions<'a> {
                 }
             }
             None => [].into(),
-        };
-        self.sets.insert((id, side), parts.clone());
-        parts
+        }
     }
 
     fn parts(&mut self, values: Values, side: Side) -> Vec<Part> {

@@ -3,9 +3,11 @@
 
 use super::names;
 use super::ranges::Ranges;
+use crate::hash::HashSet;
 use crate::model::{
     AddressRange, Model, NamePattern, PortSet, SetBody, SetExpr, SetId, SetItem, SetItemKind,
 };
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// A union of values.
@@ -36,12 +38,19 @@ pub(crate) struct Flat {
 
 /// Flattened sets of a policy, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Flats(Vec<Option<Arc<Flat>>>);
+pub(crate) struct Flats {
+    sets: Vec<Option<Arc<Flat>>>,
+    /// Values copied from sets to those that hold them.
+    copied: Cell<usize>,
+}
+
+/// Values that may be copied from sets to sets; beyond it a set stands for itself.
+const MAX_COPIED: usize = 1 << 19;
 
 impl Flats {
     /// Flattens all sets. A set that names one that comes later is flattened by need.
     pub(crate) fn new(model: &Model) -> Self {
-        let mut flats = Self(vec![None; model.sets.len()]);
+        let mut flats = Self { sets: vec![None; model.sets.len()], copied: Cell::new(0) };
         for at in 0..model.sets.len() {
             flats.set(model, SetId(u32::try_from(at).unwrap_or(u32::MAX)), 0);
         }
@@ -50,7 +59,7 @@ impl Flats {
 
     /// The flat form of a set; `None` for a list.
     pub(crate) fn get(&self, id: SetId) -> Option<&Arc<Flat>> {
-        self.0.get(id.0 as usize).and_then(Option::as_ref)
+        self.sets.get(id.0 as usize).and_then(Option::as_ref)
     }
 
     fn set(&mut self, model: &Model, id: SetId, depth: usize) {
@@ -64,7 +73,7 @@ impl Flats {
             }
         }
         let flat = self.expr(model, expr);
-        if let Some(slot) = self.0.get_mut(id.0 as usize) {
+        if let Some(slot) = self.sets.get_mut(id.0 as usize) {
             *slot = Some(Arc::new(flat));
         }
     }
@@ -105,10 +114,23 @@ impl Flats {
             SetItemKind::Ported(inner, ports) => union.ported.push(((**inner).clone(), ports.clone())),
             SetItemKind::Range(range) => ranges.push(*range),
             SetItemKind::Set(id) => match self.get(*id) {
-                Some(flat) if flat.exclude.is_empty() => union.join(&flat.include),
+                Some(flat) if flat.exclude.is_empty() && self.may_copy(&flat.include) => {
+                    union.join(&flat.include);
+                }
+                _ if union.opaque.contains(id) => {}
                 _ => union.opaque.push(*id),
             },
         }
+    }
+
+    fn may_copy(&self, union: &Union) -> bool {
+        let (names, others) = (union.names.len(), union.opaque.len() + union.ported.len());
+        let copied = self.copied.get().saturating_add(names + others);
+        let may = copied <= MAX_COPIED;
+        if may {
+            self.copied.set(copied);
+        }
+        may
     }
 
     /// The union of one value alone.
@@ -149,15 +171,25 @@ impl Flats {
             && (!inner.named || outer.named)
             && outer.addresses.covers(&inner.addresses)
             && inner.names.iter().all(|name| outer.covers_name(name))
-            && inner
-                .opaque
-                .iter()
-                .all(|id| outer.opaque.contains(id) || self.covers_opaque(model, outer, *id))
+            && self.covers_opaque(model, outer, &inner.opaque)
             && inner.ported.iter().all(|(kind, ports)| self.covers_ported(model, outer, kind, ports))
     }
 
-    fn covers_opaque(&self, model: &Model, outer: &Union, id: SetId) -> bool {
-        self.get(id).is_some_and(|flat| self.union_covers(model, outer, &flat.include))
+    /// Each set that others hold is looked at once.
+    fn covers_opaque(&self, model: &Model, outer: &Union, sets: &[SetId]) -> bool {
+        let (mut seen, mut open) = (HashSet::default(), sets.to_vec());
+        while let Some(id) = open.pop() {
+            if outer.opaque.contains(&id) || !seen.insert(id) {
+                continue;
+            }
+            let Some(flat) = self.get(id) else { return false };
+            let own = Union { opaque: Vec::new(), ..flat.include.clone() };
+            if !self.union_covers(model, outer, &own) {
+                return false;
+            }
+            open.extend_from_slice(&flat.include.opaque);
+        }
+        true
     }
 
     fn covers_ported(&self, model: &Model, outer: &Union, kind: &SetItemKind, ports: &PortSet) -> bool {
@@ -249,8 +281,15 @@ impl Union {
         self.literal |= other.literal;
         self.named |= other.named;
         self.addresses.add(&other.addresses);
-        self.names.extend(other.names.iter().cloned());
-        self.opaque.extend(other.opaque.iter().copied());
+        if self.names.is_empty() {
+            self.names.clone_from(&other.names);
+        } else if !other.names.is_empty() {
+            let known: HashSet<String> = self.names.iter().map(NamePattern::to_string).collect();
+            let fresh = other.names.iter().filter(|name| !known.contains(&name.to_string()));
+            self.names.extend(fresh.cloned());
+        }
+        let known: HashSet<SetId> = self.opaque.iter().copied().collect();
+        self.opaque.extend(other.opaque.iter().copied().filter(|id| !known.contains(id)));
         self.ported.extend(other.ported.iter().cloned());
     }
 }

@@ -3,6 +3,7 @@
 
 use super::names;
 use crate::analysis;
+use crate::hash::HashSet;
 use crate::model::{
     Conditions, Host, Model, Name, PortRange, Rule, SampleRequest, SetBody, SetExpr, SetItem, SetItemKind,
     Stage, Test, Timestamp, UserItem, Verdict,
@@ -311,7 +312,7 @@ fn known_method(model: &Model) -> Method {
 
 fn addresses(model: &Model, set: &SetExpr) -> Vec<IpAddr> {
     let mut found = Vec::new();
-    gather(model, set, 0, &mut |kind| match kind {
+    gather(model, set, &mut |kind| match kind {
         SetItemKind::Any => found.push(PUBLIC),
         SetItemKind::Builtin(set) => {
             found.extend(set.ranges(&model.host.addresses).iter().map(|range| range.first()))
@@ -336,7 +337,7 @@ fn second(first: IpAddr, last: IpAddr) -> IpAddr {
 
 fn targets(model: &Model, set: &SetExpr, from: &Sample) -> Vec<Sample> {
     let mut found = Vec::new();
-    gather(model, set, 0, &mut |kind| {
+    gather(model, set, &mut |kind| {
         let mut inner = kind;
         let mut port = from.port;
         if let SetItemKind::Ported(host, ports) = kind {
@@ -372,18 +373,25 @@ fn targets(model: &Model, set: &SetExpr, from: &Sample) -> Vec<Sample> {
     found
 }
 
-fn gather(model: &Model, set: &SetExpr, depth: usize, take: &mut dyn FnMut(&SetItemKind)) {
-    let items = set.include.iter().chain(&set.exclude);
-    for SetItem { kind, .. } in items.take(64) {
-        match kind {
-            SetItemKind::Set(id) => {
-                if let Some(SetBody::Expr(inner)) = model.set(*id).map(|set| &set.body)
-                    && depth < 8
-                {
-                    gather(model, inner, depth + 1, take);
+/// Hands out the values of a set and of those that it holds, each set once and each in part.
+fn gather(model: &Model, set: &SetExpr, take: &mut dyn FnMut(&SetItemKind)) {
+    let (mut seen, mut open) = (HashSet::default(), vec![set]);
+    let mut left = MOST_VALUES;
+    while let Some(set) = open.pop() {
+        for SetItem { kind, .. } in set.include.iter().chain(&set.exclude).take(64.min(left)) {
+            left -= 1;
+            match kind {
+                SetItemKind::Set(id) if seen.insert(*id) => {
+                    if let Some(SetBody::Expr(inner)) = model.set(*id).map(|set| &set.body) {
+                        open.push(inner);
+                    }
                 }
+                SetItemKind::Set(_) => {}
+                kind => take(kind),
             }
-            kind => take(kind),
         }
     }
 }
+
+/// Values that are tried of one condition.
+const MOST_VALUES: usize = 4096;

@@ -9,4 +9,5 @@ mod list;
 #[cfg(test)]
 mod long;
 #[cfg(test)]
+mod nested;
 mod oracle;
