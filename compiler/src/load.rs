@@ -77,6 +77,7 @@ fn load_within(
     }
     found.iter_mut().for_each(Diagnostic::cut);
     if !found.iter().any(|one| one.level == Level::Error) {
+        found.extend(crate::compile::too_many_patterns(&resolved.model));
         found.extend(crate::compile::excess(&resolved.model));
     }
     found.sort_by_key(|one| (one.primary.span.file, one.primary.span.start, one.primary.span.end));

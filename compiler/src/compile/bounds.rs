@@ -3,12 +3,49 @@
 use super::literals::{self, Side};
 use super::region::{Known, Regions};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::model::{Model, SetBody, SetId, SetItemKind};
+use crate::hash::HashSet;
+use crate::model::{Model, NamePattern, SetBody, SetId, SetItemKind, Test};
 use crate::source::Span;
 use crate::tree::sets::SetPool;
 
 /// Sets that may stand in each other.
 const MAX_DEPTH: u32 = 64;
+
+/// Globs and regexes that a policy may have: each may cost a decision an automaton of its own.
+const MAX_PATTERNS: usize = 4096;
+
+/// The first pattern beyond those that a policy may have (RS0401).
+pub(crate) fn too_many_patterns(model: &Model) -> Option<Diagnostic> {
+    let terms = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
+    let of_rules = terms.flat_map(|when| &when.terms).filter_map(|term| match &term.test {
+        Test::To(expr) => Some(expr),
+        _ => None,
+    });
+    let of_sets = model.sets.iter().filter_map(|set| match &set.body {
+        SetBody::Expr(expr) => Some(expr),
+        SetBody::List(_) => None,
+    });
+    let mut seen = HashSet::default();
+    let items = of_sets.chain(of_rules).flat_map(|expr| expr.include.iter().chain(&expr.exclude));
+    let patterns = items.filter(|item| {
+        let mut kind = &item.kind;
+        while let SetItemKind::Ported(host, _) = kind {
+            kind = host;
+        }
+        match kind {
+            SetItemKind::Name(NamePattern::Glob(glob)) => seen.insert((false, glob.as_str())),
+            SetItemKind::Name(NamePattern::Regex(regex)) => seen.insert((true, regex.as_str())),
+            _ => false,
+        }
+    });
+    let over = patterns.map(|item| item.span).nth(MAX_PATTERNS)?;
+    let message = format!("more than {MAX_PATTERNS} names with a `*` inside and regexes");
+    Some(
+        Diagnostic::new(Code("RS0401"), Level::Error, over, message)
+            .label("the first beyond")
+            .help("write suffixes (`.example.com`) or whole names, of which a list may have millions"),
+    )
+}
 
 /// Sets that come to more than a decision may take (RS0405): the first that does.
 pub(crate) fn excess(model: &Model) -> Option<Diagnostic> {

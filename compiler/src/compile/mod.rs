@@ -12,7 +12,7 @@ mod part;
 mod pivot;
 mod region;
 
-pub(crate) use bounds::excess;
+pub(crate) use bounds::{excess, too_many_patterns};
 pub(crate) use items::Ranks;
 
 use crate::model::{Model, RuleId, Stage};

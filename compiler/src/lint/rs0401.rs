@@ -1,6 +1,7 @@
 //! RS0401: a pattern that is too large
 //!
-//! A pattern, or all of them together, would need more memory as an automaton than the compiler allows.
+//! A pattern would need more memory as an automaton than the compiler allows, or it is the first beyond 4,096
+//! names with a `*` inside and regexes.
 //!
 //! ## Why it matters
 //!

@@ -26,6 +26,19 @@ pub(crate) struct Patterns {
     sources: Vec<Source>,
 }
 
+/// What each pattern adds to what an automaton of several may take: those that multiply each other's
+/// states (`*ab*`) are parted soon, and all that is built in vain is in proportion to their number.
+const SHARE: usize = 16 << 10;
+
+/// Patterns that an automaton may have.
+const MAX_TOGETHER: usize = 512;
+
+/// The same of those that may begin anywhere, of which each remembers whether it has.
+const MAX_ROAMING: usize = 4;
+
+/// Bytes of automata that are built for one policy, in vain or not; what is left is tried one by one.
+const MAX_WORK: usize = 128 << 20;
+
 #[derive(Debug)]
 struct Chunk {
     automaton: dense::DFA<Vec<u32>>,
@@ -42,20 +55,27 @@ impl Patterns {
     /// Builds automata of at most `budget` bytes each.
     pub(crate) fn new(sources: Vec<Source>, budget: usize) -> Self {
         let mut all = Self { sources, ..Self::default() };
-        let tokens: Vec<u32> = (0..).take(all.sources.len()).collect();
-        all.build(&tokens, budget);
+        let (roaming, others): (Vec<u32>, Vec<u32>) = (0..)
+            .take(all.sources.len())
+            .partition(|&token| all.sources.get(token as usize).is_some_and(is_roaming));
+        let mut work = 0;
+        for some in others.chunks(MAX_TOGETHER).chain(roaming.chunks(MAX_ROAMING)) {
+            all.build(some, budget, &mut work);
+        }
         all
     }
 
-    fn build(&mut self, tokens: &[u32], budget: usize) {
-        if tokens.is_empty() {
-            return;
-        }
+    fn build(&mut self, tokens: &[u32], most: usize, work: &mut usize) {
+        let budget = if tokens.len() > 1 { most.min(tokens.len() * SHARE) } else { most };
         let texts: Vec<String> =
             tokens.iter().filter_map(|&token| self.sources.get(token as usize)).map(expression).collect();
-        if let Some(chunk) = automaton(&texts, budget).and_then(|automaton| Chunk::new(automaton, tokens)) {
-            self.automata.push(chunk);
-            return;
+        if *work < MAX_WORK {
+            let built = automaton(&texts, budget).and_then(|automaton| Chunk::new(automaton, tokens));
+            *work += built.as_ref().map_or(budget, |chunk| chunk.automaton.memory_usage());
+            if let Some(chunk) = built {
+                self.automata.push(chunk);
+                return;
+            }
         }
         match tokens {
             [one] => match self.sources.get(*one as usize) {
@@ -67,16 +87,20 @@ impl Patterns {
                 None => {}
             },
             _ => {
-                let (left, right) = tokens.split_at(tokens.len() / 2);
-                self.build(left, budget);
-                self.build(right, budget);
+                for some in tokens.chunks(tokens.len().div_ceil(4)) {
+                    self.build(some, most, work);
+                }
             }
         }
     }
 
-    /// Hands out the tokens of the patterns that a name fits.
-    pub(crate) fn each(&self, name: &str, ends: &Ends, mut take: impl FnMut(u32)) {
+    /// Hands out the tokens of the patterns that a name fits, of those from the first to the last
+    /// that are asked for at least.
+    pub(crate) fn each(&self, name: &str, (first, last): (u32, u32), ends: &Ends, mut take: impl FnMut(u32)) {
         for (at, chunk) in self.automata.iter().enumerate() {
+            if !chunk.has_some(first, last) {
+                continue;
+            }
             let memo = ends.0.get(at);
             let end = match memo.and_then(Cell::get) {
                 Some(end) => end,
@@ -96,7 +120,7 @@ impl Patterns {
             }
         }
         for (token, regex) in &self.beyond {
-            if regex.is_match(name) {
+            if (first..=last).contains(token) && regex.is_match(name) {
                 take(*token);
             }
         }
@@ -131,6 +155,12 @@ impl Chunk {
     fn new(automaton: dense::DFA<Vec<u32>>, tokens: &[u32]) -> Option<Self> {
         let start = automaton.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
         Some(Self { automaton, start, tokens: tokens.to_vec() })
+    }
+
+    /// Whether it may have tokens from the first to the last; its own are in order.
+    fn has_some(&self, first: u32, last: u32) -> bool {
+        self.tokens.first().is_some_and(|&own| own <= last)
+            && self.tokens.last().is_some_and(|&own| own >= first)
     }
 
     fn run(&self, name: &str) -> StateID {
@@ -168,7 +198,27 @@ fn automaton(texts: &[String], budget: usize) -> Option<dense::DFA<Vec<u32>>> {
             .build_many(texts)
             .ok()
     };
-    ascii.then(|| build(plain)).flatten().or_else(|| build(full))
+    // What can be read without other scripts and is too large is no smaller with them.
+    if ascii && texts.iter().all(|text| syntax::parse_with(text, &plain).is_ok()) {
+        build(plain)
+    } else {
+        build(full)
+    }
+}
+
+/// Whether a pattern may begin anywhere and go on after that: automata of several such have a state
+/// for each of their subsets.
+fn is_roaming(source: &Source) -> bool {
+    match source {
+        Source::Glob(glob) => {
+            let rest = glob.strip_prefix("*.").unwrap_or(glob);
+            rest.strip_prefix('*').is_some_and(|rest| rest.contains('*'))
+        }
+        Source::Regex(regex) => {
+            let text = regex.as_str().trim_start_matches(['^', '(', '?', ':']);
+            !text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        }
+    }
 }
 
 /// A regex that fits exactly the whole names that a pattern fits.
@@ -215,7 +265,7 @@ mod tests {
                 ["api.x.com", "api.x.y.com", "q.api-1.com", "web-.example.com", "ad7.track.net", "axbyc", "x"]
             {
                 let mut found = Vec::new();
-                patterns.each(name, &Ends::default(), |token| found.push(token));
+                patterns.each(name, (0, u32::MAX), &Ends::default(), |token| found.push(token));
                 found.sort_unstable();
                 let wanted: Vec<u32> = (0..)
                     .zip(&sources)
@@ -228,5 +278,17 @@ mod tests {
                 assert_eq!(found, wanted, "{name} with {budget}");
             }
         }
+    }
+
+    #[test]
+    fn patterns_that_multiply_take_room_in_proportion_to_their_number() {
+        let letters = (0..60u8).map(|n| [b'a' + n % 26, b'a' + n / 26].map(char::from));
+        let globs = letters.map(|[a, b]| Source::Glob(format!("*{a}{b}*.example.com").into()));
+        let patterns = Patterns::new(globs.collect(), 1 << 20);
+        assert!(patterns.beyond.is_empty());
+        assert!(patterns.bytes() <= 60 * SHARE, "{} bytes", patterns.bytes());
+        // What does not multiply stays together.
+        let plain = (0..60).map(|n| Source::Glob(format!("web{n}-*.example.com").into()));
+        assert_eq!(Patterns::new(plain.collect(), 1 << 20).automata.len(), 1);
     }
 }

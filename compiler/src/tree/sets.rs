@@ -222,6 +222,11 @@ impl Sets {
         self.heads.push(Head { first, last, form });
     }
 
+    /// The first and the last class of a set.
+    pub(crate) fn span(&self, set: u32) -> (u32, u32) {
+        self.heads.get(set as usize).map_or((1, 0), |head| (head.first, head.last))
+    }
+
     /// Whether a class is in a set.
     pub(crate) fn contains(&self, set: u32, class: u32) -> bool {
         let Some(head) = self.heads.get(set as usize) else { return false };

@@ -240,7 +240,8 @@ impl Walk<'_> {
                     if let Some(name) = self.seen.name {
                         let patterns = &self.space.patterns;
                         let ends = &self.seen.ends;
-                        patterns.each(name.as_str(), ends, |token| self.visit(forest.arm(node, token)));
+                        let all = (0, u32::MAX);
+                        patterns.each(name.as_str(), all, ends, |token| self.visit(forest.arm(node, token)));
                     }
                 }
                 dim => {
@@ -345,7 +346,7 @@ impl Walk<'_> {
             Check::Pattern { set } => {
                 let mut fits = false;
                 if let Some(name) = seen.name {
-                    space.patterns.each(name.as_str(), &seen.ends, |token| {
+                    space.patterns.each(name.as_str(), space.sets.span(set), &seen.ends, |token| {
                         fits |= space.sets.contains(set, token);
                     });
                 }
