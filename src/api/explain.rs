@@ -1,7 +1,7 @@
 //! What the policy in force says to a request in words, and why.
 
 use super::{ExplainAsk, ExplainRequest};
-use rustsocks_compiler::explain::{self, Words};
+use rustsocks_compiler::explain::{self, Form, Words};
 use rustsocks_compiler::model::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 /// a name whose address matters and is not given needs it.
 ///
 /// # Errors
-/// Names what in the request cannot be read.
+/// Names what in the request cannot be read, or contradicts itself.
 pub fn explain(ask: &ExplainAsk) -> Result<Value, String> {
     let ExplainAsk { policy, request, now } = ask;
-    let mut sample = words(request).read(policy.model()).map_err(|mistake| mistake.to_string())?;
+    let words = words(request);
+    let mut sample = words.read(policy.model()).map_err(|mistake| mistake.to_string())?;
+    if let Some(why) = words.contradiction(policy.model(), &sample, Form::Fields) {
+        return Err(why);
+    }
     if request.time.is_none() {
         sample.time = Timestamp(now.0 / 1_000_000);
     }
@@ -36,13 +40,15 @@ fn words(request: &ExplainRequest) -> Words {
         user: request.user.clone(),
         groups: request.groups.clone(),
         from: request.from.clone(),
-        to: Some(request.to.clone()),
-        addresses: request.address.iter().cloned().collect(),
+        to: request.to.clone(),
+        port: request.port,
+        addresses: request.address.iter().chain(&request.addresses).cloned().collect(),
         command: request.command.clone(),
         method: request.method.clone(),
+        client_method: request.clientmethod.clone(),
         proxy_protocol: request.protocol.clone(),
         listener: request.listener.clone(),
+        certificate: request.cert.clone(),
         time: request.time.clone(),
-        ..Words::default()
     }
 }

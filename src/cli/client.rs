@@ -190,7 +190,7 @@ impl Client {
         let detail = problem.map_or_else(|_| format!("status {status}"), |problem| problem.detail);
         match status {
             401 => Failure::usage(format!("{}: {detail}; give one with `--token-file`", self.place)),
-            404 => Failure { exit: super::Exit::Findings, message: detail },
+            404 => Failure::missing(detail),
             _ => Failure::usage(format!("{}: {detail}", self.place)),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// The exit codes, the last two from `sysexits.h`.
+/// The exit codes, those beyond 2 from `sysexits.h`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Exit {
     /// 0: done, nothing found, or passed.
@@ -12,6 +12,8 @@ pub enum Exit {
     Findings,
     /// 2: the command line is wrong.
     Usage,
+    /// 66: what is asked for is not on record.
+    Missing,
     /// 69: the server can not be reached.
     Unreachable,
     /// 78: the configuration can not be used.
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Findings => 1,
             Exit::Usage => 2,
+            Exit::Missing => 66,
             Exit::Unreachable => 69,
             Exit::Config => 78,
         })
@@ -48,6 +51,11 @@ impl Failure {
     /// The command line asks for what can not be.
     pub fn usage(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
+    }
+
+    /// What is asked for is not on record.
+    pub fn missing(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Missing, message: message.to_string() }
     }
 
     /// The server can not be reached.

@@ -5,11 +5,10 @@ use super::source::{Source, SourceOptions};
 use super::{Exit, Failure, complain, is_colored, print};
 use crate::policy::{PolicySource, Rejected};
 use crate::resolve::Resolver;
-use crate::session::{SessionView, UnixMicros};
+use crate::session::{SessionId, SessionView, UnixMicros};
 use rustsocks_compiler::Policy;
-use rustsocks_compiler::explain::{self, Explanation, Holds, Outcome, Words};
+use rustsocks_compiler::explain::{self, Explanation, Form, Holds, Outcome, Words};
 use rustsocks_compiler::model::{Model, Test, Timestamp};
-use rustsocks_compiler::request::{Command, ProxyProtocol};
 use rustsocks_compiler::sample::Sample;
 use rustsocks_compiler::source::Span;
 use std::net::SocketAddr;
@@ -24,8 +23,8 @@ pub struct Args {
     id: Option<String>,
 
     /// The last blocked sessions, instead of a request; `--user` and `--from` narrow them down.
-    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "1", conflicts_with_all = ["to", "policy"])]
-    last: Option<usize>,
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["to", "policy"])]
+    last: Option<u32>,
 
     /// The user.
     #[arg(long)]
@@ -106,6 +105,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     match (&args.id, args.last) {
         (Some(id), _) => {
+            if id.parse::<SessionId>().is_err() {
+                let why = "is no id of a session; write one as records have it, or ask with `--to`";
+                return Err(Failure::usage(format!("`{id}` {why}")));
+            }
             let source = args.source.open()?;
             let session = source.one(id)?;
             past(args, &source, &session)
@@ -133,7 +136,9 @@ fn hypothetical(args: &Args) -> Result<Exit, Failure> {
         time: args.time.clone(),
     };
     let mut sample = words.read(policy.model()).map_err(Failure::usage)?;
-    possible(args, policy.model(), &sample)?;
+    if let Some(why) = words.contradiction(policy.model(), &sample, Form::Flags) {
+        return Err(Failure::usage(why));
+    }
     if let Some(listener) = args.listen.as_deref().filter(|name| !is_named(policy.model(), name))
         && !args.source.resolve()?.listeners.iter().any(|one| one.name == listener)
     {
@@ -154,70 +159,12 @@ fn hypothetical(args: &Args) -> Result<Exit, Failure> {
     Ok(show(args, &policy, &sample, None))
 }
 
-/// Whether a condition of a rule of the policy is such a one.
-fn has_test(model: &Model, is_it: impl Fn(&Test) -> bool) -> bool {
-    let mut blocks = model.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
-    blocks.any(|when| when.terms.iter().any(|term| is_it(&term.test)))
-}
-
 /// Whether a rule of the policy names a listener.
 fn is_named(model: &Model, listener: &str) -> bool {
-    has_test(model, |test| match test {
+    model.has_test(|test| match test {
         Test::Listen(names) => names.iter().any(|name| &**name == listener),
         _ => false,
     })
-}
-
-/// Refuses flags that contradict each other: no client can ask so.
-fn possible(args: &Args, model: &Model, sample: &Sample) -> Result<(), Failure> {
-    let no = |why: String| Err(Failure::usage(why));
-    if let (Some(port), Some(to)) = (args.port, &args.to)
-        && port != sample.port
-    {
-        return no(format!(
-            "`--to {to}` has the port {} and `--port` says {port}; say one of them",
-            sample.port
-        ));
-    }
-    if !args.address.is_empty() && sample.name().is_none() {
-        let to = args.to.as_deref().map_or_else(|| "no `--to`".into(), |to| format!("`--to {to}`"));
-        return no(format!("`--address` says what a name resolves to, and {to} is no name; leave it out"));
-    }
-    let carried = match sample.proxy_protocol {
-        ProxyProtocol::Socks5 => true,
-        ProxyProtocol::Socks4 => !matches!(sample.command, Command::UdpAssociate | Command::UdpReply),
-        ProxyProtocol::Http => sample.command == Command::Connect,
-    };
-    if !carried {
-        let (protocol, command) = (sample.proxy_protocol, sample.command);
-        return no(format!(
-            "there is no `{command}` in `{protocol}`: SOCKS 4 has no datagrams, HTTP only `connect`"
-        ));
-    }
-    if let Some(user) = &args.user
-        && !sample.method.method.names_a_user()
-    {
-        let method = &sample.method;
-        return no(format!(
-            "`--method {method}` tells no user, so nobody is `{user}` by it; leave one of them out"
-        ));
-    }
-    // A group of the system may be called as one of the policy, but then a rule asks for it.
-    let is_asked = |group: &str| {
-        has_test(model, |test| match test {
-            Test::Group(names) => names.iter().any(|name| &**name == group),
-            _ => false,
-        })
-    };
-    match args.group.iter().find(|name| !is_asked(name)).and_then(|name| model.group(name)) {
-        Some(group) => no(format!(
-            "`{0}` is a group of the policy: its members are those that the policy names, such as `--user {1}`; \
-             `--group` is for groups of the system",
-            group.name,
-            group.members.first().map_or("NAME", |member| &**member)
-        )),
-        None => Ok(()),
-    }
 }
 
 /// The policy of a file or of the settings; `None` after its errors have been told.
@@ -256,19 +203,18 @@ fn resolve(args: &Args, sample: &mut Sample) -> Result<(), Failure> {
     Ok(())
 }
 
-fn last(args: &Args, count: usize) -> Result<Exit, Failure> {
+fn last(args: &Args, count: u32) -> Result<Exit, Failure> {
     let source = args.source.open()?;
     let mut pairs = vec![("status".to_owned(), "blocked".to_owned())];
     pairs.extend(args.user.clone().map(|user| ("user".to_owned(), user)));
     pairs.extend(args.from.clone().map(|from| ("client".to_owned(), from)));
     let mut sessions = Vec::new();
-    source.each(&pairs, Some(count.max(1)), |session| {
+    source.each(&pairs, usize::try_from(count).ok(), |session| {
         sessions.push(session);
         Ok(())
     })?;
     if sessions.is_empty() {
-        complain("rustsocks: no blocked session is on record that fits");
-        return Ok(Exit::Ok);
+        return Err(Failure::missing("no blocked session is on record that fits"));
     }
     for (at, session) in sessions.iter().enumerate() {
         if at > 0 && !args.json {

@@ -1,7 +1,7 @@
 //! Where the session commands look: at the running server, or at its store while it is down.
 
+use super::Failure;
 use super::client::{Client, Pairs, Place, percent_encoded};
-use super::{Exit, Failure};
 use crate::api::{ActiveSessions, History, Params, PolicyRevision, Stats};
 use crate::records;
 use crate::session::{SessionView, UnixMicros};
@@ -244,7 +244,7 @@ impl Source {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn one(&self, id: &str) -> Result<SessionView, Failure> {
-        let none = || Failure { exit: Exit::Findings, message: "no session has this id".into() };
+        let none = || Failure::missing("no session has this id");
         match self {
             Self::Server(client) => client.get(&format!("/api/sessions/{}", percent_encoded(id)), &[]),
             Self::Store(store) => {
@@ -281,7 +281,7 @@ impl Source {
     /// # Errors
     /// It is not kept, or cannot be read.
     pub fn revision(&self, digest: &str) -> Result<Vec<(String, String)>, Failure> {
-        let none = || Failure { exit: Exit::Findings, message: format!("the policy {digest} is not kept") };
+        let none = || Failure::missing(format!("the policy {digest} is not kept"));
         match self {
             Self::Server(client) => {
                 let kept: PolicyRevision =

@@ -88,9 +88,14 @@ fn flags_that_contradict_each_other_are_refused() {
         (&["--to", "a.com", "--proxyprotocol", "socks4", "--command", "udpassociate"], "has no datagrams"),
         (&["--to", "a.com", "--proxyprotocol", "http", "--command", "bind"], "HTTP only `connect`"),
         (&["--to", "a.com", "--user", "alice", "--method", "none"], "tells no user"),
+        (&["--to", "a.com", "--method", "password"], "say `--user` as well"),
         (&["--to", "a.com", "--user", "alice", "--group", "oncall"], "is a group of the policy"),
     ] {
         let said = said("explain", &[&["explain", "--offline"], &OFFICE[..], flags].concat());
+        assert!(said.code() == 2 && said.err.contains(why) && said.out.is_empty(), "{flags:?}: {said:?}");
+    }
+    for (flags, why) in [(&["--last", "0"][..], "0 is not in"), (&["notanid"], "is no id of a session")] {
+        let said = said("explain", &[&["explain"], flags].concat());
         assert!(said.code() == 2 && said.err.contains(why) && said.out.is_empty(), "{flags:?}: {said:?}");
     }
     let same = ["explain", "--to", "8.8.8.8:53", "--port", "53", "--policy", "office.policy"];
@@ -214,5 +219,7 @@ fn a_session_on_record_is_explained_by_the_policy_of_then() {
     let said = ask(&[&id]);
     assert!(said.code() == 1 && said.out.contains("BLOCK  by `here`"), "{said:?}");
     let missing = ask(&["01890000-0000-7000-8000-000000000000"]);
-    assert!(missing.code() == 1 && missing.err.contains("no session"), "{missing:?}");
+    assert!(missing.code() == 66 && missing.err.contains("no session"), "{missing:?}");
+    let nobody = ask(&["--last", "--user", "nobody-of-that-name"]);
+    assert!(nobody.code() == 66 && nobody.err.contains("no blocked session"), "{nobody:?}");
 }

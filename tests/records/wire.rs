@@ -72,7 +72,23 @@ fn an_explanation_is_posted_for() {
     assert!(blocked.to_string().contains("inside"), "{blocked}");
     let passed = post(r#"{"to": "127.0.0.1:80"}"#);
     assert_eq!(passed["verdict"], "pass", "{passed}");
-    for mistake in [r#"{"to": ""}"#, r#"{"to": "a:1", "from": "x"}"#, r#"{"whom": "a:1"}"#, "[]"] {
+    let asked = post(
+        r#"{"to": "a.test", "port": 81, "addresses": ["127.0.0.1", "10.1.2.3"], "cert": ["a"],
+            "clientmethod": "certificate"}"#,
+    );
+    assert_eq!(asked["addresses"].as_array().map(Vec::len), Some(2), "{asked}");
+    assert_eq!(post("{}")["verdict"], "pass", "only the client stage is asked");
+    for mistake in [
+        r#"{"to": ""}"#,
+        r#"{"to": "a:1", "from": "x"}"#,
+        r#"{"whom": "a:1"}"#,
+        "[]",
+        r#"{"to": "x.org", "user": "bob", "method": "none"}"#,
+        r#"{"to": "x.org", "method": "password"}"#,
+        r#"{"to": "10.1.2.3", "address": "10.1.2.3"}"#,
+        r#"{"to": "x.org", "command": "udpassociate", "protocol": "http"}"#,
+        r#"{"to": "x.org:1", "port": 2}"#,
+    ] {
         let problem = post(mistake);
         assert_eq!(problem["status"], 400, "{mistake}: {problem}");
     }

@@ -5,11 +5,13 @@
 
 mod flip;
 mod plan;
+mod possible;
 mod term;
 mod text;
 mod words;
 
 pub use flip::Flip;
+pub use possible::Form;
 pub use term::{Holds, TermView, Through};
 pub use words::{Unreadable, Words};
 

@@ -88,6 +88,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether a condition of a rule is such a one.
+    pub fn has_test(&self, is_it: impl Fn(&Test) -> bool) -> bool {
+        let mut blocks = self.rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.except));
+        blocks.any(|when| when.terms.iter().any(|term| is_it(&term.test)))
+    }
+
     /// The rule of an id.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(id.0 as usize)

@@ -3,6 +3,7 @@
 use super::super::{Api, ExplainAsk, Problem};
 use super::{Answer, json};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A request in words, as `rustsocks explain` takes it.
@@ -11,15 +12,21 @@ use utoipa::ToSchema;
 pub struct ExplainRequest {
     /// Address of the client; 127.0.0.1 if not said.
     pub from: Option<String>,
-    /// Host and port that are asked for, such as `example.com:443`.
-    pub to: String,
+    /// What is asked for, such as `example.com:443`; without it only the client stage is asked.
+    pub to: Option<String>,
+    /// The port, if `to` has none; 443 if not said.
+    pub port: Option<u16>,
     /// The user.
     pub user: Option<String>,
     /// System groups of the user.
     pub groups: Vec<String>,
     /// How the user was shown, such as `password`.
     pub method: Option<String>,
-    /// `connect`, `bind` or `udpassociate`; `connect` if not said.
+    /// How the client was known at accept: `none`, `pam.address` or `certificate`.
+    pub clientmethod: Option<String>,
+    /// Subject names of the client's certificate.
+    pub cert: Vec<String>,
+    /// `connect`, `bind`, `udpassociate`, `bindreply` or `udpreply`; `connect` if not said.
     pub command: Option<String>,
     /// `socks5`, `socks4` or `http`; `socks5` if not said.
     pub protocol: Option<String>,
@@ -29,6 +36,8 @@ pub struct ExplainRequest {
     pub time: Option<String>,
     /// The address that a name resolves to.
     pub address: Option<String>,
+    /// The addresses that a name resolves to, where there are several.
+    pub addresses: Vec<String>,
 }
 
 /// Explains what the policy in force says to a request.
@@ -40,7 +49,10 @@ pub struct ExplainRequest {
         (status = 400, body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn explain(api: Api, request: ExplainRequest) -> Answer {
+pub async fn explain(api: Api, fields: Map<String, Value>) -> Answer {
+    // All fields may be absent; an array is no request for that.
+    let request: ExplainRequest = serde_json::from_value(Value::Object(fields))
+        .map_err(|mistake| Problem::bad_request(mistake.to_string()))?;
     let ask = ExplainAsk { policy: api.handles.policy.load(), request, now: api.now() };
     let explain = api.handles.explain.clone();
     // Proving what is the smallest change may take a while: not on a thread that serves.
