@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test oracle ci fmt clippy docs fuzz bless clients packages-run packages-test deny install
+.PHONY: help run test oracle robust ci fmt clippy docs fuzz bless clients packages-run packages-test deny install
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -26,6 +26,9 @@ test: packages-test clients ## Installs what the tests need where it is missing,
 
 oracle: ## Holds the decision tree against the naive oracle on a million random cases, or CASES=n.
 	CASES=$(or $(CASES),1000000) $(CARGO) test --release -p rustsocks-compiler --test tree -- --ignored
+
+robust: ## The robustness tests at full size: 10,000 silent clients, 100,000 connections and so on.
+	ROAD_FULL=1 $(CARGO) test --test road robust
 
 ci: ## What has to pass before a change lands: format, lints, docs, tests, a short fuzz.
 	.ci/run

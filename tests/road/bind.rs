@@ -14,7 +14,8 @@ fn told(reply: [u8; 10]) -> SocketAddr {
     SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
 }
 
-fn connect_from(from: &str, to: SocketAddr) -> std::io::Result<TcpStream> {
+/// Connects from an address of this host.
+pub fn connect_from(from: &str, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into())?;
     socket.connect(&to.into())?;
