@@ -285,8 +285,15 @@ impl Cube {
 pub(crate) fn subtract(cube: Cube, others: &[Cube], bounds: &Bounds, limit: usize) -> Option<Vec<Cube>> {
     let mut pieces = vec![cube];
     for other in others {
-        if pieces.iter().any(|piece| piece.intersects(other)) {
-            pieces = pieces.iter().flat_map(|piece| piece.minus(other, bounds)).collect();
+        // Those before the first that meets it stay where they are, those behind are moved.
+        if let Some(first) = pieces.iter().position(|piece| piece.intersects(other)) {
+            for piece in pieces.split_off(first) {
+                if piece.intersects(other) {
+                    pieces.extend(piece.minus(other, bounds));
+                } else {
+                    pieces.push(piece);
+                }
+            }
         }
         if pieces.len() > limit {
             return None;
